@@ -1,0 +1,19 @@
+/* Clean shutdown: SIGTERM and SIGINT set a flag, and make one descriptor readable, for loops that poll.
+ *
+ *     sam_shutdown_catch();
+ *     while (!sam_shutdown_asked()) { poll({sam_shutdown_fd(), ...}); ... }
+ *
+ * A second signal of the same kind ends the process at once, as people expect of a second Ctrl-C.
+ * SIGPIPE is ignored from then on. Thread safety: catch once, before threads start; the others from any thread.
+ */
+#ifndef SAM_BASE_SHUTDOWN_H
+#define SAM_BASE_SHUTDOWN_H
+
+#include <stdbool.h>
+
+void sam_shutdown_catch(void);
+bool sam_shutdown_asked(void);
+void sam_shutdown_ask(void); /* from inside, as if the signal had come */
+int sam_shutdown_fd(void);
+
+#endif

@@ -1,0 +1,83 @@
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    int http;
+    int exit_code;
+    const char *sentence;
+} STATUS[] = {
+#define X(name, http, exit_code, sentence) {#name, http, exit_code, sentence},
+    SAM_STATUS_TABLE(X)
+#undef X
+};
+
+static size_t row_of(sam_status status)
+{
+    size_t row = (size_t)status;
+    return row < sizeof STATUS / sizeof STATUS[0] ? row : (size_t)SAM_INTERNAL;
+}
+
+sam_status sam_fail(sam_error *err, sam_status status, const char *format, ...)
+{
+    if (err != NULL) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(err->text, sizeof err->text, format, args);
+        va_end(args);
+        err->status = status;
+    }
+    return status;
+}
+
+sam_status sam_fail_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
+{
+    if (err != NULL) {
+        va_list args;
+        va_start(args, format);
+        vsnprintf(err->text, sizeof err->text, format, args);
+        va_end(args);
+        size_t used = strlen(err->text);
+        snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errno_value));
+        err->status = status;
+    }
+    return status;
+}
+
+sam_status sam_fail_context(sam_error *err, const char *format, ...)
+{
+    if (err == NULL)
+        return SAM_INTERNAL;
+    char inner[SAM_ERROR_TEXT];
+    memcpy(inner, err->text, sizeof inner);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(err->text, sizeof err->text, format, args);
+    va_end(args);
+    size_t used = strlen(err->text);
+    snprintf(err->text + used, sizeof err->text - used, ": %s", inner);
+    return err->status;
+}
+
+const char *sam_status_name(sam_status status)
+{
+    return STATUS[row_of(status)].name;
+}
+
+const char *sam_status_sentence(sam_status status)
+{
+    return STATUS[row_of(status)].sentence;
+}
+
+int sam_http_status(sam_status status)
+{
+    return STATUS[row_of(status)].http;
+}
+
+int sam_exit_code(sam_status status)
+{
+    return STATUS[row_of(status)].exit_code;
+}

@@ -1,0 +1,79 @@
+/* A model: configuration and weights under their canonical names, whatever file they came from.
+ *
+ *     sam_model *model;
+ *     if (sam_model_open(&model, "SmolLM2.gguf", err) != SAM_OK) return err->status;   // or a folder of safetensors
+ *     size_t index;
+ *     sam_model_find(model, "model.layers.0.mlp.up_proj.weight", &index);
+ *     float row[576];
+ *     sam_model_rows(model, index, 7, 1, row);
+ *     sam_model_close(model);
+ *
+ * Canonical order (design section 3): tensors sorted by Hugging Face name (bytes), rows as in the Hugging Face
+ * layout. GGUF files of llama architecture store the rows of q_proj and k_proj interleaved for their RoPE; reading
+ * rows undoes that. The weights stay in the file, mapped read-only and shared; rows are converted to float when read.
+ * Thread safety: an open model is immutable; any thread may read.
+ */
+#ifndef SAM_MODEL_MODEL_H
+#define SAM_MODEL_MODEL_H
+
+#include "base/digest.h"
+#include "base/status.h"
+#include "model/dtype.h"
+#include "model/gguf.h"
+#include "model/tokenizer.h"
+
+typedef struct sam_architecture sam_architecture; /* model/architecture.h */
+
+typedef struct sam_model_config {
+    const sam_architecture *architecture;
+    uint32_t blocks, hidden, intermediate, heads, kv_heads, head_size, vocabulary, context;
+    float norm_epsilon, rope_theta;
+    bool tied_embeddings; /* the output matrix is the embedding matrix */
+    bool attention_bias;  /* q, k and v have biases (Qwen2) */
+} sam_model_config;
+
+typedef struct sam_model_tensor {
+    const char *name;       /* Hugging Face name */
+    uint64_t rows, columns; /* a vector is one row */
+    unsigned rank;          /* 1 or 2, as exported */
+    sam_dtype dtype;
+    const uint8_t *bytes; /* mapped file */
+    size_t row_bytes;
+    uint32_t interleaved; /* not 0: rows of each head of this size are stored as (0, n/2, 1, n/2 + 1, ...) */
+} sam_model_tensor;
+
+typedef struct sam_model sam_model;
+
+/* `path`: a .gguf file, a .safetensors file beside its config.json, or a folder that holds one of them. */
+sam_status sam_model_open(sam_model **model, const char *path, sam_error *err);
+void sam_model_close(sam_model *model); /* NULL is fine */
+
+const sam_model_config *sam_model_configuration(const sam_model *model);
+const sam_tokenizer *sam_model_tokenizer(const sam_model *model); /* NULL where the files have none */
+
+/* Names the base: BLAKE2b-256 of the file; of a folder: of the lines "<hex digest>  <file name>\n" of its weights,
+ * config.json and tokenizer.json, sorted by name. Computed at open. */
+const sam_digest *sam_model_digest(const sam_model *model);
+
+size_t sam_model_tensor_count(const sam_model *model);
+const sam_model_tensor *sam_model_tensor_at(const sam_model *model, size_t index); /* canonical order */
+bool sam_model_find(const sam_model *model, const char *name, size_t *index);
+
+/* Rows [row, row + rows) of a tensor, Hugging Face layout, as out[rows][columns]. */
+void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_t rows, float *out);
+
+/* The GGUF it was opened from, or NULL. For exporters that carry metadata over. */
+const sam_gguf *sam_model_gguf(const sam_model *model);
+
+/* Where the forward pass and the exporters take weights from: the model itself, or a replica that adds to it.
+ * `variants` differing copies are formed at once (theta+ and theta-); out[v] is [rows][columns] of variant v.
+ * rows() must be safe from several threads at once. */
+typedef struct sam_weight_source {
+    const void *context;
+    unsigned variants;
+    void (*rows)(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[]);
+} sam_weight_source;
+
+sam_weight_source sam_model_source(const sam_model *model); /* one variant: the base as it is */
+
+#endif
