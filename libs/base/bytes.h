@@ -24,8 +24,8 @@ typedef struct sam_buffer {
     bool failed; /* out of memory */
 } sam_buffer;
 
-void sam_buffer_free(sam_buffer *buffer);    /* frees and zeroes */
-void sam_buffer_clear(sam_buffer *buffer);   /* length 0, keeps memory */
+void sam_buffer_free(sam_buffer *buffer);                     /* frees and zeroes */
+void sam_buffer_clear(sam_buffer *buffer);                    /* length 0, keeps memory */
 uint8_t *sam_buffer_extend(sam_buffer *buffer, size_t count); /* room for count more bytes, already counted; or NULL */
 void sam_put_bytes(sam_buffer *buffer, const void *bytes, size_t count);
 void sam_put_text(sam_buffer *buffer, const char *text); /* without its NUL */

@@ -6,7 +6,7 @@
 
 uint64_t sam_monotonic_ns(void);
 uint64_t sam_monotonic_ms(void);
-uint64_t sam_wall_ms(void); /* since 1970, UTC */
+uint64_t sam_wall_ms(void);     /* since 1970, UTC */
 void sam_sleep_ms(uint32_t ms); /* returns early when a signal arrives */
 
 #endif

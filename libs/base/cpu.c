@@ -26,7 +26,7 @@ static void read_name(char *name, size_t size)
 #include <unistd.h>
 
 #define ARCH_REQ_XCOMP_PERM 0x1023
-#define XFEATURE_XTILEDATA 18
+#define XFEATURE_XTILEDATA  18
 
 /* __builtin_cpu_supports of gcc 12 does not know AMX; leaf 7, EDX bits 22 (amx-bf16) and 24 (amx-tile). */
 static bool has_amx_bf16(void)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define SAM_DIGEST_BYTES 32
-#define SAM_DIGEST_HEX (2 * SAM_DIGEST_BYTES + 1)
+#define SAM_DIGEST_HEX   (2 * SAM_DIGEST_BYTES + 1)
 
 typedef struct sam_digest {
     uint8_t bytes[SAM_DIGEST_BYTES];

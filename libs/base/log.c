@@ -82,7 +82,8 @@ void sam_log(sam_log_level level, const char *format, ...)
     if (sink.format == SAM_LOG_JSON) {
         char escaped[2048];
         json_escape(escaped, sizeof escaped, text);
-        length = snprintf(line, sizeof line, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"text\":\"%s\"}\n",
+        length = snprintf(line, sizeof line,
+                          "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"program\":\"%s\",\"pid\":%d,\"text\":\"%s\"}\n",
                           when, now.tv_nsec / 1000000, LEVEL_NAME[level], sink.program, (int)getpid(), escaped);
     } else {
         length = snprintf(line, sizeof line, "%s.%03ldZ %s[%d] %s: %s\n", when, now.tv_nsec / 1000000, sink.program,

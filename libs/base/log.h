@@ -19,8 +19,8 @@ int sam_log_enabled(sam_log_level level);
 void sam_log(sam_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define sam_log_error(...) sam_log(SAM_LOG_ERROR, __VA_ARGS__)
-#define sam_log_warn(...) sam_log(SAM_LOG_WARN, __VA_ARGS__)
-#define sam_log_info(...) sam_log(SAM_LOG_INFO, __VA_ARGS__)
+#define sam_log_warn(...)  sam_log(SAM_LOG_WARN, __VA_ARGS__)
+#define sam_log_info(...)  sam_log(SAM_LOG_INFO, __VA_ARGS__)
 #define sam_log_debug(...) sam_log(SAM_LOG_DEBUG, __VA_ARGS__)
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_LINE 64u
+#define CACHE_LINE  64u
 #define ARENA_BLOCK ((size_t)64 * 1024)
 
 struct sam_arena_block {

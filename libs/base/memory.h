@@ -14,10 +14,10 @@
 
 #include <stddef.h>
 
-void *sam_alloc(size_t count, size_t size);                  /* zeroed, as calloc */
-void *sam_realloc(void *old, size_t count, size_t size);     /* new bytes are not zeroed */
-void *sam_alloc_aligned(size_t count, size_t size);          /* zeroed, aligned to a 64-byte cache line */
-void sam_free(void *memory);                                 /* for each of the three; NULL is fine */
+void *sam_alloc(size_t count, size_t size);              /* zeroed, as calloc */
+void *sam_realloc(void *old, size_t count, size_t size); /* new bytes are not zeroed */
+void *sam_alloc_aligned(size_t count, size_t size);      /* zeroed, aligned to a 64-byte cache line */
+void sam_free(void *memory);                             /* for each of the three; NULL is fine */
 char *sam_strdup(const char *text);
 char *sam_strndup(const char *text, size_t length);
 char *sam_format(const char *format, ...) __attribute__((format(printf, 1, 2))); /* sprintf into new memory */

@@ -157,7 +157,8 @@ static sam_status apply_flag(const sam_command *command, int argc, char **argv, 
         return SAM_OK;
     }
     if (*at + 1 >= argc)
-        return sam_fail(err, SAM_INVALID, "--%s needs a value: --%s %s", option->name, option->name, option->value_name);
+        return sam_fail(err, SAM_INVALID, "--%s needs a value: --%s %s", option->name, option->name,
+                        option->value_name);
     *at += 1;
     return set(option, argv[*at], "--", err);
 }

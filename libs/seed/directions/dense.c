@@ -1,0 +1,202 @@
+/* dense: the papers' full-space directions, one 32-bit integer G[i] for each parameter.
+ *
+ * A probe has a seed of its own; its elements come from Philox under that key: +-1 from one bit each (rademacher), or
+ * Q[byte] / 32 through a table of normal quantiles (gaussian). theta[i] = base[i] + eta * G[i] (gaussian: eta / 32).
+ */
+#include "seed/directions/family.h"
+#include "seed/philox.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GAUSSIAN_UNIT 32.0f
+
+/* 32 PhiInverse((v + 1/2) / 256) to the nearest integer, for v = 128..255; Q[v] = -Q[255 - v] below. */
+static const int8_t QUANTILE[128] = {
+    0,  0,  1,  1,  1,  2,  2,  2,  3,  3,  3,  4,  4,  4,  5,  5,  5,  6,  6,  6,  6,  7,  7,  7,  8,  8,
+    8,  9,  9,  9,  10, 10, 10, 11, 11, 11, 12, 12, 12, 13, 13, 13, 14, 14, 14, 15, 15, 15, 16, 16, 17, 17,
+    17, 18, 18, 18, 19, 19, 19, 20, 20, 21, 21, 21, 22, 22, 23, 23, 23, 24, 24, 25, 25, 25, 26, 26, 27, 27,
+    28, 28, 29, 29, 30, 30, 31, 31, 32, 32, 33, 33, 34, 34, 35, 35, 36, 37, 37, 38, 38, 39, 40, 40, 41, 42,
+    43, 43, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 56, 57, 59, 61, 63, 65, 67, 71, 75, 81, 92};
+
+static int32_t quantile(unsigned byte)
+{
+    return byte >= 128 ? QUANTILE[byte - 128] : -QUANTILE[127 - byte];
+}
+
+static bool dense_open(sam_directions *directions)
+{
+    directions->state = calloc((size_t)directions->spec.parameters, sizeof(int32_t));
+    return directions->state != NULL;
+}
+
+static void dense_close(sam_directions *directions)
+{
+    free(directions->state);
+}
+
+static void dense_reset(sam_directions *directions)
+{
+    memset(directions->state, 0, (size_t)directions->spec.parameters * sizeof(int32_t));
+}
+
+static uint64_t probe_seed(const sam_directions *directions, uint64_t probe)
+{
+    uint64_t number = directions->spec.log2_pool == 0 ? probe : sam_directions_walk(directions, probe);
+    uint32_t words[4];
+    sam_philox(words, directions->spec.seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, directions->spec.epoch));
+    return words[0] | (uint64_t)words[1] << 32;
+}
+
+/* The block of 128 signs, as two words. */
+static void sign_block(uint64_t seed, uint64_t block, uint64_t signs[2])
+{
+    uint32_t words[4];
+    sam_philox(words, seed, sam_counter(block, SAM_STREAM_DIRECTION, 0));
+    signs[0] = words[0] | (uint64_t)words[1] << 32;
+    signs[1] = words[2] | (uint64_t)words[3] << 32;
+}
+
+/* The block of 16 gaussian elements. */
+static void quantile_block(uint64_t seed, uint64_t block, int32_t values[16])
+{
+    uint32_t words[4];
+    sam_philox(words, seed, sam_counter(block, SAM_STREAM_DIRECTION, 0));
+    for (unsigned j = 0; j < 16; j++)
+        values[j] = quantile(words[j / 4] >> (8 * (j % 4)) & 0xff);
+}
+
+static void subtract(int32_t *g, int64_t amount, int32_t z)
+{
+    *g = (int32_t)((uint32_t)*g - (uint32_t)((uint64_t)amount * (uint64_t)(int64_t)z));
+}
+
+static void move_rademacher_block(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount)
+{
+    uint64_t signs[2];
+    sign_block(seed, block, signs);
+    for (uint64_t j = 0; j < count; j++)
+        subtract(&g[j], amount, (signs[j / 64] >> (j % 64) & 1) != 0 ? -1 : 1);
+}
+
+static void move_gaussian_block(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount)
+{
+    int32_t z[16];
+    quantile_block(seed, block, z);
+    for (uint64_t j = 0; j < count; j++)
+        subtract(&g[j], amount, z[j]);
+}
+
+typedef void (*block_mover)(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount);
+
+/* Blocks outside, moves inside: a block stays in cache while every move passes over it. */
+static bool move_blocks(sam_directions *directions, const sam_move *moves, size_t count, uint64_t block_size,
+                        block_mover mover)
+{
+    uint64_t *seeds = calloc(count, sizeof *seeds);
+    if (seeds == NULL)
+        return false;
+    for (size_t m = 0; m < count; m++)
+        seeds[m] = probe_seed(directions, moves[m].probe);
+    uint64_t parameters = directions->spec.parameters;
+    for (uint64_t first = 0; first < parameters; first += block_size) {
+        int32_t *g = (int32_t *)directions->state + first;
+        uint64_t size = parameters - first < block_size ? parameters - first : block_size;
+        for (size_t m = 0; m < count; m++)
+            mover(g, size, seeds[m], first / block_size, moves[m].amount);
+    }
+    free(seeds);
+    return true;
+}
+
+static bool rademacher_move(sam_directions *directions, const sam_move *moves, size_t count)
+{
+    return move_blocks(directions, moves, count, 128, move_rademacher_block);
+}
+
+static bool gaussian_move(sam_directions *directions, const sam_move *moves, size_t count)
+{
+    return move_blocks(directions, moves, count, 16, move_gaussian_block);
+}
+
+static void put_offsets(const sam_directions *directions, uint64_t first, size_t count, float unit,
+                        const sam_direction_row *row)
+{
+    const int32_t *g = (const int32_t *)directions->state + first;
+    for (size_t i = 0; i < count; i++)
+        row->offset[i] = (float)g[i] * unit;
+    memset(row->offset_signs, 0, (count + 63) / 64 * sizeof *row->offset_signs);
+}
+
+static void rademacher_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
+                           const sam_direction_row *row)
+{
+    put_offsets(directions, first, count, directions->eta, row);
+    if (probe == NULL)
+        return;
+    uint64_t seed = probe_seed(directions, *probe);
+    memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
+    uint64_t signs[2] = {0, 0};
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = first + i;
+        if (i == 0 || at % 128 == 0)
+            sign_block(seed, at / 128, signs);
+        row->probe_signs[i / 64] |= (signs[at / 64 % 2] >> (at % 64) & 1) << (i % 64);
+    }
+}
+
+static void gaussian_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
+                         const sam_direction_row *row)
+{
+    put_offsets(directions, first, count, directions->eta / GAUSSIAN_UNIT, row);
+    if (probe == NULL)
+        return;
+    uint64_t seed = probe_seed(directions, *probe);
+    memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
+    int32_t z[16] = {0};
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = first + i;
+        if (i == 0 || at % 16 == 0)
+            quantile_block(seed, at / 16, z);
+        int32_t value = z[at % 16];
+        row->probe_signs[i / 64] |= (uint64_t)(value < 0) << (i % 64);
+        row->probe_sizes[i] = (float)(value < 0 ? -value : value) / GAUSSIAN_UNIT;
+    }
+}
+
+static uint64_t dense_state_bytes(const sam_directions *directions)
+{
+    return directions->spec.parameters * sizeof(int32_t);
+}
+
+static void dense_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out)
+{
+    const int32_t *g = directions->state;
+    for (size_t i = 0; i < length; i++) {
+        uint64_t at = offset + i;
+        out[i] = (uint8_t)((uint32_t)g[at / 4] >> (8 * (at % 4)));
+    }
+}
+
+const sam_direction_family sam_family_rademacher = {
+    .name = "dense rademacher",
+    .open = dense_open,
+    .close = dense_close,
+    .reset = dense_reset,
+    .move = rademacher_move,
+    .row = rademacher_row,
+    .state_bytes = dense_state_bytes,
+    .state_read = dense_state_read,
+};
+
+const sam_direction_family sam_family_gaussian = {
+    .name = "dense gaussian",
+    .open = dense_open,
+    .close = dense_close,
+    .reset = dense_reset,
+    .move = gaussian_move,
+    .row = gaussian_row,
+    .state_bytes = dense_state_bytes,
+    .state_read = dense_state_read,
+    .sized = true,
+};

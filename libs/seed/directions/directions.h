@@ -1,0 +1,79 @@
+/* What a seed means: the family of directions of a run, and the integer state that a log adds up to.
+ *
+ *     sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 20, .seed = 7, .parameters = d, .eta_log2 = -30};
+ *     sam_directions *directions = sam_directions_new(&spec);            // NULL: memory is out
+ *     sam_move moves[] = {{.probe = 0, .amount = 1200}, {.probe = 1, .amount = -700}};
+ *     sam_directions_move(directions, moves, 2);                         // theta -= eta * amount * z_probe
+ *     sam_directions_weights(directions, first, count, base, theta);     // theta = base + state, exact
+ *
+ * A family is one table of functions (struct sam_direction_family): adding one adds a file. `sketch` keeps K integers
+ * for any number of parameters and probes; `dense` keeps one integer for each parameter.
+ * State and weights: exact-zone.md sections 2 and 5. Integers wrap, so moves commute and can be taken out again.
+ * Thread safety: reading is safe from many threads while nobody moves.
+ */
+#ifndef SAM_SEED_DIRECTIONS_H
+#define SAM_SEED_DIRECTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum sam_family { SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN } sam_family;
+
+#define SAM_SKETCH_LOG2_K_MIN 6u
+#define SAM_SKETCH_LOG2_K_MAX 26u
+
+typedef struct sam_directions_spec {
+    sam_family family;
+    unsigned log2_k;     /* sketch: K = 2^log2_k coordinates */
+    unsigned log2_pool;  /* dense: 0, or a pool of 2^log2_pool seeds */
+    uint64_t seed;       /* of the run */
+    uint32_t epoch;      /* basis epoch */
+    uint64_t parameters; /* that train, in canonical order */
+    int eta_log2;        /* eta = 2^eta_log2 */
+} sam_directions_spec;
+
+typedef struct sam_move {
+    uint64_t probe; /* number in the run */
+    int64_t amount; /* theta -= eta * amount * z */
+} sam_move;
+
+/* One stretch of parameters as the fast path wants it: everything about parameter first + i in column i, signs as bits
+ * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words. */
+typedef struct sam_direction_row {
+    float *offset; /* what the state adds, before offset_signs */
+    uint64_t *offset_signs;
+    uint64_t *probe_signs; /* of z; not written when no probe is asked for */
+    float *probe_sizes;    /* |z|; written only by families whose sizes differ (sam_directions_sized) */
+} sam_direction_row;
+
+typedef struct sam_directions sam_directions;
+
+sam_directions *sam_directions_new(const sam_directions_spec *spec);
+void sam_directions_free(sam_directions *directions); /* NULL is fine */
+const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions);
+void sam_directions_reset(sam_directions *directions); /* the state of a run's start */
+
+/* Applies moves, any number at once; takes the cheapest way. False when memory is out: nothing has moved then. */
+bool sam_directions_move(sam_directions *directions, const sam_move *moves, size_t count);
+
+/* Parameters [first, first + count) of the state, and of probe `*probe` where it is not NULL. */
+void sam_directions_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
+                        const sam_direction_row *row);
+bool sam_directions_sized(const sam_directions *directions); /* are there sizes other than 1 */
+
+/* theta[i] = base[i] + what the state adds to parameter first + i: the published definition, the plain way. */
+void sam_directions_weights(const sam_directions *directions, uint64_t first, size_t count, const float *base,
+                            float *theta);
+
+/* z[first..first + count) of a probe, the plain way. */
+void sam_directions_probe(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count, float *z);
+
+/* The state as little-endian integers, for digests and files. */
+uint64_t sam_directions_state_bytes(const sam_directions *directions);
+void sam_directions_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out);
+
+/* The walk of section 2: k = (a n + c) mod 2^log2_size. */
+uint64_t sam_directions_walk(const sam_directions *directions, uint64_t probe);
+
+#endif
