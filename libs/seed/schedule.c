@@ -1,5 +1,7 @@
 #include "seed/update.h"
 
+__extension__ typedef unsigned __int128 u128;
+
 #define WHOLE 65536u
 
 /* 32768 (1 + cos(pi i / 64)), to the nearest integer. */
@@ -12,7 +14,7 @@ static const uint32_t COSINE[65] = {65536, 65497, 65378, 65181, 64906, 64554, 64
 
 static uint32_t share_of(uint64_t part, uint64_t whole)
 {
-    return (uint32_t)((unsigned __int128)WHOLE * part / whole);
+    return (uint32_t)((u128)WHOLE * part / whole);
 }
 
 static uint32_t cosine(uint64_t t, uint64_t length)

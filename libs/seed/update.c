@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-typedef unsigned __int128 u128;
+__extension__ typedef unsigned __int128 u128;
 
 #define LARGEST_AMOUNT ((int64_t)1 << 62)
 
