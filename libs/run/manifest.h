@@ -1,0 +1,88 @@
+/* The manifest: everything that defines a run, as canonical JSON (RFC 8785). Its BLAKE2b-256 is the run's id.
+ *
+ *     sam_manifest *manifest;
+ *     if (sam_manifest_parse(&manifest, text, length, err) != SAM_OK) return err->status;   // "epsilon_log2: ..."
+ *     printf("run %s, %u slots a round\n", manifest->id_hex, manifest->slots);
+ *     sam_manifest_free(manifest);
+ *
+ * Immutable once parsed: read from any thread. The fields are documented in docs/formats/manifest.md; numbers that
+ * the exact zone uses are integers, 64-bit ones are written as decimal strings.
+ */
+#ifndef SAM_RUN_MANIFEST_H
+#define SAM_RUN_MANIFEST_H
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/status.h"
+#include "seed/directions/directions.h"
+#include "seed/update.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SAM_MANIFEST_FORMAT "samara-run/1"
+#define SAM_SLOTS_MAX 4096u
+#define SAM_PROBES_MAX 256u
+#define SAM_BATCH_MAX 65536u
+
+typedef enum sam_mode { SAM_MODE_SYNC, SAM_MODE_FEDERATED, SAM_MODE_FLOOD } sam_mode;
+typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION, SAM_OBJECTIVE_METRIC } sam_objective;
+typedef enum sam_estimator { SAM_TWO_POINT, SAM_ONE_SIDED } sam_estimator;
+
+/* Which tensors train: blocks [first_block, end_block), and the tensors around them. */
+typedef struct sam_trainable {
+    uint32_t first_block, end_block;
+    bool norms;      /* the norm vectors of those blocks */
+    bool embeddings; /* the token (and tied output) matrix */
+    bool final_norm;
+} sam_trainable;
+
+typedef struct sam_evaluation_plan {
+    uint32_t every;  /* rounds; 0: none */
+    uint32_t chunks; /* evaluation slots the dev set is split into */
+} sam_evaluation_plan;
+
+typedef struct sam_manifest {
+    char *name; /* for people */
+    sam_mode mode;
+    sam_objective objective;
+    sam_estimator estimator;
+    sam_digest base;       /* of the model */
+    sam_digest train, dev; /* of the data files */
+    char *task;            /* the task file, as canonical JSON */
+    uint64_t seed;
+    uint64_t rounds; /* after which the run is complete */
+    uint32_t slots, probes, batch;
+    bool balance;       /* equal numbers of each label in a minibatch */
+    int epsilon_log2;   /* perturbation size: epsilon = epsilon_units * 2^epsilon_log2 */
+    uint32_t epsilon_units;
+    int quantum_log2;   /* unit of the codes */
+    sam_family family;
+    uint32_t log2_k, log2_pool;
+    int eta_log2;
+    sam_trainable trainable;
+    sam_update_spec update;
+    sam_evaluation_plan evaluation;
+    uint32_t lease_ms; /* for one slot */
+
+    /* derived when parsed */
+    char *text; /* canonical JSON, NUL-terminated */
+    size_t text_length;
+    sam_digest id;
+    char id_hex[SAM_DIGEST_HEX];
+} sam_manifest;
+
+/* INVALID with the field's name and what it must be. Accepts any JSON spelling; keeps the canonical one. */
+sam_status sam_manifest_parse(sam_manifest **manifest, const char *text, size_t length, sam_error *err);
+
+/* Composes the canonical text from the fields of `draft` (its derived fields are ignored), and parses that. */
+sam_status sam_manifest_compose(sam_manifest **manifest, const sam_manifest *draft, sam_error *err);
+
+void sam_manifest_free(sam_manifest *manifest); /* NULL is fine */
+
+/* Number of the first probe of a slot. */
+uint64_t sam_manifest_probe(const sam_manifest *manifest, uint64_t round, uint32_t slot);
+double sam_manifest_epsilon(const sam_manifest *manifest);
+double sam_manifest_quantum(const sam_manifest *manifest);
+
+#endif

@@ -1,0 +1,58 @@
+/* A committed round: its records, its evaluations, and the hash that chains it to the one before.
+ *
+ *     sam_round round = {0};
+ *     sam_round_decode(&round, &manifest_shape, bytes, length, err);
+ *     for (uint32_t slot = 0; slot < shape.slots; slot++)
+ *         use(round.workers[slot], round.codes + slot * shape.probes);
+ *     sam_round_free(&round);
+ *
+ * One encoded round is one entry of the Redis stream, one element of a sync reply and one element of a .samlog file:
+ * the same bytes everywhere (docs/formats/log.md). Thread safety: a value belongs to its owner.
+ */
+#ifndef SAM_RUN_ROUND_H
+#define SAM_RUN_ROUND_H
+
+#include "base/bytes.h"
+#include "base/digest.h"
+#include "base/status.h"
+
+#include <stdint.h>
+
+typedef struct sam_round_shape {
+    uint32_t slots, probes;
+} sam_round_shape;
+
+/* What the dev set said of the state before round `at`. Sums over all of its examples. */
+typedef struct sam_evaluation {
+    uint64_t at; /* round */
+    uint32_t examples, correct;
+    uint64_t loss_micro; /* sum of the losses, in millionths of a nat */
+} sam_evaluation;
+
+typedef struct sam_round {
+    uint64_t number;
+    uint64_t committed_ms;      /* wall clock of the commit, for people; part of the chain */
+    uint32_t *workers;          /* [slots] who computed it; 0: nobody, its codes are SAM_CODE_NONE */
+    uint8_t *codes;             /* [slots][probes] */
+    sam_evaluation *evaluations;
+    size_t evaluation_count;
+    sam_digest chain;           /* BLAKE2b-256(chain of the round before || the encoded bytes before this field) */
+} sam_round;
+
+/* Allocates workers and codes for the shape (all "nobody", no value). */
+sam_status sam_round_init(sam_round *round, const sam_round_shape *shape, uint64_t number, sam_error *err);
+void sam_round_free(sam_round *round);
+
+/* Appends the encoded round, and fills round->chain from the chain of the round before (the run id for round 0). */
+sam_status sam_round_encode(sam_buffer *out, sam_round *round, const sam_round_shape *shape,
+                            const sam_digest *previous, sam_error *err);
+
+/* Decodes exactly `length` bytes and checks their form; the chain is checked by sam_round_verify. CORRUPT otherwise. */
+sam_status sam_round_decode(sam_round *round, const sam_round_shape *shape, const uint8_t *bytes, size_t length,
+                            sam_error *err);
+
+/* Is `bytes` chained to `previous`? MISMATCH with the round's number otherwise. `chain`, where not NULL: its own. */
+sam_status sam_round_verify(const uint8_t *bytes, size_t length, const sam_digest *previous, sam_digest *chain,
+                            sam_error *err);
+
+#endif
