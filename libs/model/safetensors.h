@@ -5,8 +5,11 @@
  *     const sam_tensor *tensor = sam_safetensors_find(files, "model.norm.weight");
  *     sam_safetensors_close(files);
  *
+ * `path` is a .safetensors file, an index .json, or a folder that has model.safetensors or its index.
+ *
  * A file is a u64 length, that many bytes of JSON {name: {dtype, shape, data_offsets}}, then the data. Read in place
- * (mapped). F32, F16 and BF16 are read; others are UNSUPPORTED by name. Thread safety: immutable once open.
+ * (mapped). F32, F16 and BF16 are read; others are UNSUPPORTED by name. Refused, as the reference
+ * reader does: headers above 100 MB, tensors that overlap, gaps between them, bytes after the last. Thread safety: immutable once open.
  */
 #ifndef SAM_MODEL_SAFETENSORS_H
 #define SAM_MODEL_SAFETENSORS_H
@@ -18,10 +21,18 @@
 typedef struct sam_safetensors sam_safetensors;
 
 sam_status sam_safetensors_open(sam_safetensors **files, const char *path, sam_error *err);
+
+/* One file that lies in memory, which is borrowed until close. `name` is what errors call it. */
+sam_status sam_safetensors_open_bytes(sam_safetensors **files, const uint8_t *bytes, size_t length, const char *name,
+                                      sam_error *err);
 void sam_safetensors_close(sam_safetensors *files); /* NULL is fine */
 size_t sam_safetensors_count(const sam_safetensors *files);
 const sam_tensor *sam_safetensors_at(const sam_safetensors *files, size_t index); /* sorted by name (bytes) */
 const sam_tensor *sam_safetensors_find(const sam_safetensors *files, const char *name);
+
+/* The files that hold the weights, as paths, sorted by name: for digests. */
+size_t sam_safetensors_file_count(const sam_safetensors *files);
+const char *sam_safetensors_file(const sam_safetensors *files, size_t index);
 
 /* The header of a file that will hold these tensors one after the other in the order given (bytes and length are not
  * read): the u64 length and the JSON, padded with spaces to a multiple of 8. Deterministic: the same tensors give the
