@@ -9,7 +9,7 @@
  *     sam_model_close(model);
  *
  * Canonical order (design section 3): tensors sorted by Hugging Face name (bytes), rows as in the Hugging Face
- * layout. GGUF files of llama architecture store the rows of q_proj and k_proj interleaved for their RoPE; reading
+ * layout. Every shape is checked against the configuration at open. GGUF files of llama architecture store the rows of q_proj and k_proj interleaved for their RoPE; reading
  * rows undoes that. The weights stay in the file, mapped read-only and shared; rows are converted to float when read.
  * Thread safety: an open model is immutable; any thread may read.
  */
@@ -62,8 +62,12 @@ bool sam_model_find(const sam_model *model, const char *name, size_t *index);
 /* Rows [row, row + rows) of a tensor, Hugging Face layout, as out[rows][columns]. */
 void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_t rows, float *out);
 
-/* The GGUF it was opened from, or NULL. For exporters that carry metadata over. */
+/* Where a row lies in the file, counted in rows: differs from `row` only where the tensor is interleaved. */
+uint64_t sam_model_file_row(const sam_model_tensor *tensor, uint64_t row);
+
+/* The GGUF it was opened from, or else the folder of config.json; the other is NULL. For exporters. */
 const sam_gguf *sam_model_gguf(const sam_model *model);
+const char *sam_model_folder(const sam_model *model);
 
 /* Where the forward pass and the exporters take weights from: the model itself, or a replica that adds to it.
  * `variants` differing copies are formed at once (theta+ and theta-); out[v] is [rows][columns] of variant v.

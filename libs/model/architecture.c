@@ -1,0 +1,126 @@
+#include "model/architecture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define BLOCK_HF   "model.layers.%u."
+#define BLOCK_GGUF "blk.%u."
+
+#define LLAMA_TENSORS                                                                                                  \
+    {"model.embed_tokens.weight", "token_embd.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_ALWAYS},       \
+        {"model.norm.weight", "output_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS},                \
+        {"lm_head.weight", "output.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_UNLESS_TIED},             \
+        {BLOCK_HF "input_layernorm.weight", BLOCK_GGUF "attn_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false,      \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "post_attention_layernorm.weight", BLOCK_GGUF "ffn_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE,     \
+         false, SAM_ALWAYS},                                                                                           \
+        {BLOCK_HF "self_attn.q_proj.weight", BLOCK_GGUF "attn_q.weight", SAM_SIZE_QUERIES, SAM_SIZE_HIDDEN, true,      \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "self_attn.k_proj.weight", BLOCK_GGUF "attn_k.weight", SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, true,         \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "self_attn.v_proj.weight", BLOCK_GGUF "attn_v.weight", SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, false,        \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "self_attn.o_proj.weight", BLOCK_GGUF "attn_output.weight", SAM_SIZE_HIDDEN, SAM_SIZE_QUERIES,       \
+         false, SAM_ALWAYS},                                                                                           \
+        {BLOCK_HF "mlp.gate_proj.weight", BLOCK_GGUF "ffn_gate.weight", SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false, \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "mlp.up_proj.weight", BLOCK_GGUF "ffn_up.weight", SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false,     \
+         SAM_ALWAYS},                                                                                                  \
+        {BLOCK_HF "mlp.down_proj.weight", BLOCK_GGUF "ffn_down.weight", SAM_SIZE_HIDDEN, SAM_SIZE_INTERMEDIATE, false, \
+         SAM_ALWAYS},
+
+static const sam_tensor_template LLAMA[] = {LLAMA_TENSORS};
+
+static const sam_tensor_template QWEN2[] = {
+    LLAMA_TENSORS{BLOCK_HF "self_attn.q_proj.bias", BLOCK_GGUF "attn_q.bias", SAM_SIZE_QUERIES, SAM_SIZE_NONE, false,
+                  SAM_ALWAYS},
+    {BLOCK_HF "self_attn.k_proj.bias", BLOCK_GGUF "attn_k.bias", SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
+    {BLOCK_HF "self_attn.v_proj.bias", BLOCK_GGUF "attn_v.bias", SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
+};
+
+/* Old exports store the rotary frequencies, which follow from rope_theta. */
+static const char *const LLAMA_HARMLESS[] = {BLOCK_HF "self_attn.rotary_emb.inv_freq", BLOCK_GGUF "attn_rot_embd", NULL};
+
+#define TENSORS(table) .tensors = (table), .tensor_count = sizeof(table) / sizeof *(table)
+
+static const sam_architecture ARCHITECTURES[] = {
+    {
+        .gguf_name = "llama",
+        .hf_class = "LlamaForCausalLM",
+        .hf_type = "llama",
+        .family = SAM_FAMILY_LLAMA,
+        .gguf_interleaved = true,
+        .default_norm_epsilon = 1e-6,
+        .harmless = LLAMA_HARMLESS,
+        TENSORS(LLAMA),
+    },
+    {
+        .gguf_name = "qwen2",
+        .hf_class = "Qwen2ForCausalLM",
+        .hf_type = "qwen2",
+        .family = SAM_FAMILY_LLAMA,
+        .attention_bias = true,
+        .default_norm_epsilon = 1e-6,
+        .harmless = LLAMA_HARMLESS,
+        TENSORS(QWEN2),
+    },
+};
+
+static const size_t ARCHITECTURE_COUNT = sizeof ARCHITECTURES / sizeof *ARCHITECTURES;
+
+const sam_architecture *sam_architecture_of_gguf(const char *name, size_t length)
+{
+    for (size_t i = 0; i < ARCHITECTURE_COUNT; i++) {
+        const char *known = ARCHITECTURES[i].gguf_name;
+        if (strlen(known) == length && memcmp(known, name, length) == 0)
+            return &ARCHITECTURES[i];
+    }
+    return NULL;
+}
+
+const sam_architecture *sam_architecture_of_class(const char *hf_class)
+{
+    for (size_t i = 0; i < ARCHITECTURE_COUNT; i++) {
+        if (strcmp(ARCHITECTURES[i].hf_class, hf_class) == 0)
+            return &ARCHITECTURES[i];
+    }
+    return NULL;
+}
+
+bool sam_template_per_block(const sam_tensor_template *tensor)
+{
+    return strstr(tensor->hf, "%u") != NULL;
+}
+
+bool sam_template_present(const sam_tensor_template *tensor, const sam_model_config *config)
+{
+    return tensor->presence == SAM_ALWAYS || !config->tied_embeddings;
+}
+
+uint64_t sam_template_size(sam_size size, const sam_model_config *config)
+{
+    switch (size) {
+    case SAM_SIZE_NONE:
+        return 1;
+    case SAM_SIZE_HIDDEN:
+        return config->hidden;
+    case SAM_SIZE_INTERMEDIATE:
+        return config->intermediate;
+    case SAM_SIZE_QUERIES:
+        return (uint64_t)config->heads * config->head_size;
+    case SAM_SIZE_KEYS:
+        return (uint64_t)config->kv_heads * config->head_size;
+    case SAM_SIZE_VOCABULARY:
+        return config->vocabulary;
+    }
+    return 0;
+}
+
+void sam_tensor_name(char out[SAM_TENSOR_NAME], const char *pattern, uint32_t block)
+{
+    const char *number = strstr(pattern, "%u");
+    if (number == NULL)
+        snprintf(out, SAM_TENSOR_NAME, "%s", pattern);
+    else
+        snprintf(out, SAM_TENSOR_NAME, "%.*s%u%s", (int)(number - pattern), pattern, block, number + 2);
+}
