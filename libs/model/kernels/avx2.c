@@ -1,0 +1,29 @@
+/* AVX2 and FMA: vectors of eight floats, sixteen registers. */
+#define WIDTH  8
+#define TILE_R 5
+#define TILE_C 2
+#include "model/kernels/vector.inc.h"
+
+static bool runs_on(const sam_cpu *cpu)
+{
+    return cpu->avx2_fma;
+}
+
+const sam_kernels sam_kernels_avx2 = {
+    .name = "avx2",
+    .precision = SAM_PRECISION_F32,
+    .element = sizeof(float),
+    .runs_on = runs_on,
+    .packed_bytes = f32_packed_bytes,
+    .pack = f32_pack,
+    .narrow_bytes = f32_narrow_bytes,
+    .narrow = f32_narrow,
+    .multiply = f32_multiply,
+    .add_signed = add_signed,
+    .perturb = perturb,
+    .norm = norm,
+    .rope = rope,
+    .attend = attend,
+    .gate = gate,
+    .add = add,
+};
