@@ -1,6 +1,7 @@
 #include "model/architecture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCK_HF   "model.layers.%u."
@@ -123,4 +124,22 @@ void sam_tensor_name(char out[SAM_TENSOR_NAME], const char *pattern, uint32_t bl
         snprintf(out, SAM_TENSOR_NAME, "%s", pattern);
     else
         snprintf(out, SAM_TENSOR_NAME, "%.*s%u%s", (int)(number - pattern), pattern, block, number + 2);
+}
+
+bool sam_tensor_matches(const char *name, const char *pattern, uint32_t blocks, uint32_t *block)
+{
+    const char *number = strstr(pattern, "%u");
+    *block = 0;
+    if (number == NULL)
+        return strcmp(name, pattern) == 0;
+    const size_t before = (size_t)(number - pattern);
+    if (strncmp(name, pattern, before) != 0 || name[before] < '0' || name[before] > '9')
+        return false;
+    const unsigned long value = strtoul(name + before, NULL, 10);
+    if (value >= blocks)
+        return false;
+    char expected[SAM_TENSOR_NAME]; /* written again, so that "blk.03" and "blk.3x" do not pass */
+    *block = (uint32_t)value;
+    sam_tensor_name(expected, pattern, *block);
+    return strcmp(name, expected) == 0;
 }

@@ -17,9 +17,9 @@
 
 /* What the forward pass has to do, as far as it differs by more than sizes and biases. The forward code keeps one
  * table of functions for each. */
-typedef enum sam_family {
+typedef enum sam_forward_family {
     SAM_FAMILY_LLAMA, /* RMS norm, rotary positions in halves, grouped-query attention, SiLU-gated MLP */
-} sam_family;
+} sam_forward_family;
 
 typedef enum sam_size {
     SAM_SIZE_NONE, /* a vector has no columns */
@@ -41,7 +41,7 @@ typedef struct sam_tensor_template {
 
 struct sam_architecture {
     const char *gguf_name, *hf_class, *hf_type;
-    sam_family family;
+    sam_forward_family family;
     bool gguf_interleaved; /* llama.cpp's converter permutes the rows of q and k */
     bool attention_bias;   /* q, k and v have biases */
     double default_norm_epsilon;
@@ -59,5 +59,8 @@ uint64_t sam_template_size(sam_size size, const sam_model_config *config); /* NO
 
 /* Fills the block's number into a template. */
 void sam_tensor_name(char out[SAM_TENSOR_NAME], const char *pattern, uint32_t block);
+
+/* The reverse: is `name` what the pattern makes of one of the blocks, and of which? */
+bool sam_tensor_matches(const char *name, const char *pattern, uint32_t blocks, uint32_t *block);
 
 #endif

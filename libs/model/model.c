@@ -110,33 +110,18 @@ static sam_status add_tensors(sam_model *model, const char *path, sam_error *err
     return status;
 }
 
-/* Does `name` come from the pattern, with the number of one of the blocks? */
-static bool matches(const char *name, const char *pattern, uint32_t blocks)
-{
-    const char *number = strstr(pattern, "%u");
-    if (number == NULL)
-        return strcmp(name, pattern) == 0;
-    size_t before = (size_t)(number - pattern);
-    if (strncmp(name, pattern, before) != 0 || name[before] < '0' || name[before] > '9')
-        return false;
-    char expected[SAM_TENSOR_NAME];
-    unsigned long block = strtoul(name + before, NULL, 10);
-    if (block >= blocks)
-        return false;
-    sam_tensor_name(expected, pattern, (uint32_t)block);
-    return strcmp(name, expected) == 0;
-}
-
 static bool is_known(const sam_model *model, const char *name)
 {
     const sam_architecture *architecture = model->config.architecture;
+    const uint32_t blocks = model->config.blocks;
+    uint32_t block;
     for (size_t i = 0; i < architecture->tensor_count; i++) {
         const sam_tensor_template *t = &architecture->tensors[i];
-        if (matches(name, model->gguf != NULL ? t->gguf : t->hf, model->config.blocks))
+        if (sam_tensor_matches(name, model->gguf != NULL ? t->gguf : t->hf, blocks, &block))
             return true; /* also lm_head.weight of a tied model: transformers does not read it then either */
     }
     for (size_t i = 0; architecture->harmless[i] != NULL; i++) {
-        if (matches(name, architecture->harmless[i], model->config.blocks))
+        if (sam_tensor_matches(name, architecture->harmless[i], blocks, &block))
             return true;
     }
     return false;
