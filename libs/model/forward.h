@@ -1,0 +1,96 @@
+/* The inside of the engine: what a family's blocks are written with.
+ *
+ * A run works on `variants` streams of activations, all [features][stride]. `live` are the columns that the present
+ * block carries on: all of them, until the last block keeps the scored ones only.
+ */
+#ifndef SAM_MODEL_FORWARD_H
+#define SAM_MODEL_FORWARD_H
+
+#include "base/threads.h"
+#include "model/architecture.h"
+#include "model/engine.h"
+
+/* Activations of one variant. */
+typedef struct sam_stream {
+    float *residual;  /* [hidden] */
+    float *normed;    /* [hidden]; also takes a product before it is added to the residual */
+    float *q;         /* [heads * head_size] */
+    float *k, *v;     /* [kv_heads * head_size] */
+    float *attended;  /* [heads * head_size] */
+    float *gate, *up; /* [intermediate] */
+    void *packed;     /* the factor of the next product, as the kernel wants it */
+} sam_stream;
+
+/* Scratch of one thread. */
+typedef struct sam_thread_room {
+    float *rows;      /* [variants][rows of a tile][k] */
+    void *narrow;     /* one variant of it, as the kernel wants it */
+    float *attention; /* [keys][SAM_COLUMNS] */
+} sam_thread_room;
+
+/* Where each segment's queries lie among the live columns. */
+typedef struct sam_live {
+    size_t count;               /* columns */
+    size_t *column;             /* [count] which column of the batch */
+    int32_t *own;               /* [count + slack] place within the segment */
+    size_t *first, *in_segment; /* [segments] */
+} sam_live;
+
+/* The tensors of one block, by canonical index. */
+typedef struct sam_block_tensors {
+    size_t input_norm, q, k, v, q_bias, k_bias, v_bias, o, post_norm, gate, up, down;
+} sam_block_tensors;
+
+struct sam_engine {
+    const sam_model *model;
+    const sam_kernels *kernels;
+    sam_pool *pool;
+    sam_block_tensors *blocks;
+    size_t embeddings, output, final_norm;
+
+    /* memory that grows to the largest run so far */
+    size_t room_columns, room_variants, room_keys;
+    sam_stream streams[SAM_VARIANTS_MAX];
+    sam_thread_room *rooms;         /* one for each thread */
+    float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
+    float *live_cosine, *live_sine; /* of the live ones */
+
+    /* the present run */
+    const sam_pass *pass;
+    unsigned variants;
+    size_t columns, stride; /* columns: padded to SAM_COLUMNS */
+    sam_live all, scored;
+};
+
+/* One product of a parallel step: out[v] = W_v x_v (+ bias_v), W by rows from the weight source. */
+typedef struct sam_product {
+    size_t tensor, bias; /* bias: a tensor, or SIZE_MAX */
+    float *out[SAM_VARIANTS_MAX];
+} sam_product;
+
+size_t sam_padded(size_t columns); /* up to a multiple of SAM_COLUMNS */
+
+/* stream[v].packed = pack(x of v), for `columns` padded columns; x is found by its place in sam_stream. */
+void sam_forward_pack(sam_engine *engine, size_t offset_of_x, size_t k, size_t columns);
+/* All products of x (packed before), which has the same k for each. */
+void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
+/* normed = norm(residual) with a norm vector of the model. */
+void sam_forward_norm(sam_engine *engine, size_t tensor, size_t columns);
+/* residual += normed */
+void sam_forward_add(sam_engine *engine, size_t columns);
+/* Brings the columns of `live` together at the front of a [features][stride] array of each variant. */
+void sam_forward_gather(sam_engine *engine, size_t offset_of_x, size_t features, const sam_live *live);
+void sam_forward_attend(sam_engine *engine, const sam_live *live);
+
+/* The families' blocks. `last`: keep the scored columns only. */
+void sam_llama_block(sam_engine *engine, uint32_t block, bool last);
+
+/* From the live residual to pass->scores. */
+sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err);
+
+/* Form rows of a tensor for each variant, in a thread's room. Returns how many rows a tile of width k may have. */
+size_t sam_forward_tile_rows(unsigned variants, size_t k);
+void sam_forward_rows(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
+                      size_t k, float *out[]);
+
+#endif
