@@ -1,0 +1,31 @@
+/* Rows and named columns of a data file: .jsonl (one object a line), .tsv or .csv (RFC 4180) with a header line.
+ *
+ *     sam_table *table;
+ *     if (sam_table_open(&table, "train.tsv", err) != SAM_OK) return err->status;   // "train.tsv:17: 3 columns ..."
+ *     const char *text; size_t length;
+ *     if (sam_table_text(table, row, "sentence", &text, &length, err) != SAM_OK) return err->status;
+ *     sam_table_close(table);
+ *
+ * Every value is text; JSON numbers and booleans are their shortest spelling ("1", "true"). Errors name file and line.
+ * Texts must be UTF-8. Thread safety: immutable once open.
+ */
+#ifndef SAM_TRAIN_TABLE_H
+#define SAM_TRAIN_TABLE_H
+
+#include "base/digest.h"
+#include "base/status.h"
+
+#include <stddef.h>
+
+typedef struct sam_table sam_table;
+
+sam_status sam_table_open(sam_table **table, const char *path, sam_error *err);
+void sam_table_close(sam_table *table); /* NULL is fine */
+size_t sam_table_rows(const sam_table *table);
+size_t sam_table_line(const sam_table *table, size_t row); /* in the file, from 1 */
+const char *sam_table_path(const sam_table *table);
+const sam_digest *sam_table_digest(const sam_table *table); /* of the file's bytes */
+sam_status sam_table_text(const sam_table *table, size_t row, const char *column, const char **text, size_t *length,
+                          sam_error *err);
+
+#endif

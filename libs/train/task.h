@@ -1,0 +1,47 @@
+/* A task: how a row of data becomes a question to a language model, and which answer is right.
+ *
+ *     {"name": "sst2", "template": "{sentence} It was", "options": [" terrible", " great"],
+ *      "label": "label", "labels": {"0": 0, "1": 1}, "metric": "accuracy"}
+ *
+ *     sam_task *task;
+ *     sam_task_load(&task, "sst2.json", err);
+ *     sam_task_row row;
+ *     sam_task_render(task, table, 0, &row, err);
+ *     ... row.prefix, row.options[0..row.option_count), row.label ...
+ *     sam_task_row_free(&row);
+ *
+ * {name} is a column of the data; {{ and }} are braces. An option may itself be a template ("{choice1}"). Without
+ * `labels` the label column holds the option's number. docs/formats/task.md. Thread safety: immutable once loaded.
+ */
+#ifndef SAM_TRAIN_TASK_H
+#define SAM_TRAIN_TASK_H
+
+#include "base/bytes.h"
+#include "base/status.h"
+#include "train/table.h"
+
+#define SAM_OPTIONS_MAX 64u
+
+typedef struct sam_task sam_task;
+
+typedef struct sam_task_row {
+    sam_buffer prefix; /* text */
+    size_t option_count;
+    sam_buffer options[SAM_OPTIONS_MAX];
+    uint32_t label; /* number of the right option */
+} sam_task_row;
+
+sam_status sam_task_load(sam_task **task, const char *path, sam_error *err);
+sam_status sam_task_parse(sam_task **task, const char *json, size_t length, const char *source, sam_error *err);
+void sam_task_free(sam_task *task); /* NULL is fine */
+
+const char *sam_task_name(const sam_task *task);
+const char *sam_task_json(const sam_task *task); /* canonical, as it goes into the manifest */
+size_t sam_task_option_count(const sam_task *task);
+
+/* Cleans up `row` on failure. A missing column, an unknown label: INVALID with file and line. */
+sam_status sam_task_render(const sam_task *task, const sam_table *table, size_t row, sam_task_row *rendered,
+                           sam_error *err);
+void sam_task_row_free(sam_task_row *row);
+
+#endif
