@@ -1,3 +1,5 @@
+include(${CMAKE_CURRENT_LIST_DIR}/embed.cmake)
+
 # samara_library(NAME [below...] [PRIVATE libraries...]): libs/NAME from every .c beside it that is no test.
 # A file foo_test.c is a cmocka program of its own, run by ctest as NAME/foo.
 function(samara_library name)
@@ -27,7 +29,7 @@ function(samara_tests folder prefix)
     string(REGEX REPLACE "_test$" "" subject ${stem})
     add_executable(${prefix}_${stem} ${source})
     set_target_properties(${prefix}_${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    target_link_libraries(${prefix}_${stem} PRIVATE ${ARGN} PkgConfig::CMOCKA)
+    target_link_libraries(${prefix}_${stem} PRIVATE ${ARGN} samara_test_support PkgConfig::CMOCKA)
     target_compile_definitions(${prefix}_${stem} PRIVATE SAMARA_SOURCE="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${prefix}/${subject} COMMAND ${prefix}_${stem} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     set_tests_properties(${prefix}/${subject} PROPERTIES TIMEOUT 600)

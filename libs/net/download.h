@@ -31,14 +31,14 @@ sam_status sam_checksum_parse(sam_checksum *sum, const char *text, sam_error *er
 sam_status sam_checksum_file(const sam_checksum *sum, const char *path, sam_error *err);
 
 typedef struct sam_download_options { /* right when zeroed */
-    const char *const *headers;   /* as in sam_http_call */
-    const char *token;            /* bearer token of that host */
-    unsigned tries;               /* of broken transfers, each going on where the last ended; 0: 5 */
-    uint32_t stall_timeout_ms;    /* without a byte; 0: 30,000 */
-    uint64_t limit;               /* bytes; 0: none */
+    const char *const *headers;       /* as in sam_http_call */
+    const char *token;                /* bearer token of that host */
+    unsigned tries;                   /* of broken transfers, each going on where the last ended; 0: 5 */
+    uint32_t stall_timeout_ms;        /* without a byte; 0: 30,000 */
+    uint64_t limit;                   /* bytes; 0: none */
     void (*progress)(void *user, const char *name, uint64_t done, uint64_t total); /* total 0: not known */
     bool (*cancelled)(void *user);
-    void *user;                   /* of both */
+    void *user; /* of both */
 } sam_download_options;
 
 /* `expected` may be NULL. Folders of `path` must exist. */

@@ -27,23 +27,23 @@
 typedef struct sam_http_client sam_http_client;
 
 typedef struct sam_http_client_options { /* right when zeroed; texts are copied */
-    const char *token;           /* Authorization: Bearer ...; not sent on to another host by a redirect */
-    const char *hint;            /* what to check when nothing answers: "is the ledger running?" */
-    const char *user_agent;      /* NULL: "samara/VERSION" */
-    uint32_t connect_timeout_ms; /* 0: 5000 */
-    bool follow_redirects;       /* at most 10, http and https only */
-    bool (*cancelled)(void *user); /* asked about every 100 ms; true ends the call */
+    const char *token;                   /* Authorization: Bearer ...; not sent on to another host by a redirect */
+    const char *hint;                    /* what to check when nothing answers: "is the ledger running?" */
+    const char *user_agent;              /* NULL: "samara/VERSION" */
+    uint32_t connect_timeout_ms;         /* 0: 5000 */
+    bool follow_redirects;               /* at most 10, http and https only */
+    bool (*cancelled)(void *user);       /* asked about every 100 ms; true ends the call */
     void *cancelled_user;
 } sam_http_client_options;
 
 typedef struct sam_http_call {
-    const char *method;         /* NULL: GET, or POST where there is a body */
+    const char *method; /* NULL: GET, or POST where there is a body */
     const char *url;
     const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
     const void *body;
     size_t body_length;
-    uint32_t timeout_ms;        /* whole call; 0: 30,000. With a sink: the longest time without a byte */
-    size_t limit;               /* of the reply's body in memory; 0: 64 MiB; beyond: TOO_LARGE */
+    uint32_t timeout_ms; /* whole call; 0: 30,000. With a sink: the longest time without a byte */
+    size_t limit;        /* of the reply's body in memory; 0: 64 MiB; beyond: TOO_LARGE */
     /* Takes the body of a 2xx reply piece by piece instead of reply.body; not OK ends the call with that error.
      * reply->code and the fields of its header are set before the first piece. */
     sam_status (*sink)(void *user, const uint8_t *bytes, size_t length, sam_error *err);

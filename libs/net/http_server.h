@@ -56,8 +56,8 @@ typedef struct sam_http_route {
     const char *pattern; /* "/v1/runs/{run}/sync"; a last segment "{path*}" takes all that is left */
     sam_http_handler handler;
     void *user;
-    bool open;           /* no token is asked, even where the server has tokens (health, metrics) */
-    size_t max_body;     /* of this route; 0: the server's */
+    bool open;       /* no token is asked, even where the server has tokens (health, metrics) */
+    size_t max_body; /* of this route; 0: the server's */
 } sam_http_route;
 
 /* What happened, for metrics and access logs. On a server thread, after the answer was sent or the client left. */
@@ -65,18 +65,18 @@ typedef struct sam_http_event {
     const char *method, *pattern; /* pattern: "" where no route matched */
     int code;                     /* 0: the client left before an answer */
     double seconds;
-    uint64_t body_bytes;          /* of the request */
+    uint64_t body_bytes; /* of the request */
 } sam_http_event;
 
 typedef struct sam_http_server_options { /* right when zeroed */
-    const char *listen;         /* "127.0.0.1:8642" (NULL), "[::1]:0", "0.0.0.0:80"; port 0: any free one */
-    unsigned threads;           /* 0: 2 */
-    size_t max_body;            /* 0: 8 MiB */
-    size_t max_header;          /* 0: 32 KiB for the request line and all header fields together */
-    unsigned max_connections;   /* 0: 10,000. The soft limit of open files is raised to fit, as far as it may be */
-    unsigned idle_timeout_s;    /* without a byte, in or out; 0: 60. Waiting requests are not idle */
-    unsigned stop_grace_ms;     /* what is being answered at stop may go on for so long; 0: 5000 */
-    const char *const *tokens;  /* bearer tokens, any of which opens the door; NULL or empty: no check */
+    const char *listen;                  /* "127.0.0.1:8642" (NULL), "[::1]:0", "0.0.0.0:80"; port 0: any free one */
+    unsigned threads;                    /* 0: 2 */
+    size_t max_body;                     /* 0: 8 MiB */
+    size_t max_header;                   /* 0: 32 KiB for the request line and all header fields together */
+    unsigned max_connections;  /* 0: 10,000. The soft limit of open files is raised to fit, as far as it may be */
+    unsigned idle_timeout_s;   /* without a byte, in or out; 0: 60. Waiting requests are not idle */
+    unsigned stop_grace_ms;    /* what is being answered at stop may go on for so long; 0: 5000 */
+    const char *const *tokens; /* bearer tokens, any of which opens the door; NULL or empty: no check */
     size_t token_count;
     void (*observe)(void *user, const sam_http_event *event);
     void *observe_user;
@@ -97,13 +97,13 @@ size_t sam_http_server_waiting(sam_http_server *server); /* requests suspended a
 
 /* ---- the request ---- */
 const char *sam_http_method(const sam_http_request *request);
-const char *sam_http_path(const sam_http_request *request);                         /* as sent, without the query */
-const char *sam_http_parameter(const sam_http_request *request, const char *name);  /* decoded; NULL: not in pattern */
-const char *sam_http_query(const sam_http_request *request, const char *name);      /* decoded, the first; or NULL */
-const char *sam_http_header(const sam_http_request *request, const char *name);     /* any case; or NULL */
-const uint8_t *sam_http_body(const sam_http_request *request, size_t *length);      /* never NULL */
+const char *sam_http_path(const sam_http_request *request);                        /* as sent, without the query */
+const char *sam_http_parameter(const sam_http_request *request, const char *name); /* decoded; NULL: not in pattern */
+const char *sam_http_query(const sam_http_request *request, const char *name);     /* decoded, the first; or NULL */
+const char *sam_http_header(const sam_http_request *request, const char *name);    /* any case; or NULL */
+const uint8_t *sam_http_body(const sam_http_request *request, size_t *length);     /* never NULL */
 sam_status sam_http_body_json(const sam_http_request *request, json_t **value, sam_error *err);
-const char *sam_http_peer(sam_http_request *request);                               /* "127.0.0.1:50000" */
+const char *sam_http_peer(sam_http_request *request); /* "127.0.0.1:50000" */
 /* Number in the query, or `fallback` where it is absent; INVALID where it is no number or above `most`. */
 sam_status sam_http_query_u64(const sam_http_request *request, const char *name, uint64_t fallback, uint64_t most,
                               uint64_t *value, sam_error *err);
@@ -125,7 +125,8 @@ void *sam_http_state(const sam_http_request *request);
 void sam_http_at_end(sam_http_request *request, void (*at_end)(void *state), void *state);
 
 /* ---- the answer: each returns SAM_HTTP_ANSWERED, so that handlers can end with it; a later one replaces ---- */
-/* Field of the answer, whichever is given, before or after. A name or value with control bytes is dropped and logged. */
+/* Field of the answer, whichever is given, before or after. A name or value with control bytes is dropped and logged.
+ */
 void sam_http_set_header(sam_http_request *request, const char *name, const char *value);
 sam_http_next sam_http_answer_empty(sam_http_request *request, int code);
 sam_http_next sam_http_answer_bytes(sam_http_request *request, int code, const char *type, const void *bytes,

@@ -38,10 +38,10 @@ sam_metric *sam_metrics_gauge(sam_metrics *metrics, const char *name, const char
 sam_metric *sam_metrics_histogram(sam_metrics *metrics, const char *name, const char *help, const char *labels,
                                   const double *bounds, size_t bound_count); /* bounds rise; +Inf is added */
 
-void sam_metric_add(sam_metric *metric, double amount, const char *const *values);  /* counter (>= 0), gauge */
-void sam_metric_set(sam_metric *metric, double value, const char *const *values);   /* gauge; counter kept elsewhere */
+void sam_metric_add(sam_metric *metric, double amount, const char *const *values); /* counter (>= 0), gauge */
+void sam_metric_set(sam_metric *metric, double value, const char *const *values);  /* gauge; counter kept elsewhere */
 void sam_metric_observe(sam_metric *metric, double value, const char *const *values); /* histogram */
-void sam_metric_forget(sam_metric *metric, const char *const *values);              /* a series that has ended */
+void sam_metric_forget(sam_metric *metric, const char *const *values);                /* a series that has ended */
 
 void sam_metrics_render(sam_metrics *metrics, sam_buffer *out);
 

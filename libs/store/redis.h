@@ -14,8 +14,8 @@
  * (NOAUTH and WRONGPASS: UNAUTHORIZED, NOPERM: FORBIDDEN, NOSCRIPT: NOT_FOUND, LOADING, READONLY, OOM...: UNAVAILABLE,
  * the rest: INVALID). A connection that broke is made anew by the next command, but a command that may have
  * reached Redis is not repeated: only its caller knows whether it may run twice. sam_redis_patient repeats.
- * After a failed attempt to connect the next waits 50 ms, doubling to 2 s, with jitter; until then commands fail at once.
- * Thread safety: a connection belongs to one thread at a time; a pool may be shared.
+ * After a failed attempt to connect the next waits 50 ms, doubling to 2 s, with jitter; until then commands fail at
+ * once. Thread safety: a connection belongs to one thread at a time; a pool may be shared.
  */
 #ifndef SAM_STORE_REDIS_H
 #define SAM_STORE_REDIS_H
@@ -37,7 +37,8 @@ typedef struct sam_redis_options { /* right when zeroed; texts are copied */
     unsigned database;
     uint32_t connect_timeout_ms; /* 0: 2000 */
     uint32_t command_timeout_ms; /* 0: 5000 */
-    bool (*cancelled)(void *user); /* asked about every 100 ms while waiting: CANCELLED, and the connection is dropped */
+    bool (*cancelled)(
+        void *user); /* asked about every 100 ms while waiting: CANCELLED, and the connection is dropped */
     void *cancelled_user;
 } sam_redis_options;
 

@@ -1,9 +1,8 @@
 /* Lua functions in Redis, called by the SHA-1 of their source; a Redis that lost them gets them again.
  *
- *     static sam_script commit = SAM_SCRIPT("commit", sam_lua_commit);     // the text of commit.lua (cmake/embed.cmake)
- *     redisReply *reply;
- *     status = sam_script_call(&commit, redis, &reply, err,
- *                              1, (const char *[]){"run:7", bytes}, 2, (const size_t[]){5, length});
+ *     static sam_script commit = SAM_SCRIPT("commit", sam_lua_commit);     // the text of commit.lua
+ * (cmake/embed.cmake) redisReply *reply; status = sam_script_call(&commit, redis, &reply, err, 1, (const char
+ * *[]){"run:7", bytes}, 2, (const size_t[]){5, length});
  *
  * NOSCRIPT (a restart, SCRIPT FLUSH, another server) is answered by loading and calling once more: a script that is
  * not there has not run, so this is safe for any script.
@@ -17,8 +16,8 @@
 #include <pthread.h>
 
 typedef struct sam_script {
-    const char *name;   /* for errors */
-    const char *source; /* must outlive it */
+    const char *name;     /* for errors */
+    const char *source;   /* must outlive it */
     pthread_mutex_t lock; /* guards sha */
     char sha[41];         /* "" until loaded once */
 } sam_script;

@@ -40,8 +40,8 @@ sam_status sam_stream_append(sam_redis *redis, const char *key, sam_stream_id id
 sam_status sam_stream_read(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page,
                            sam_stream_visit visit, void *user, size_t *seen, sam_error *err);
 /* As read, but waits up to `wait_ms` for a first one; the connection's `cancelled` ends it early. */
-sam_status sam_stream_follow(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page,
-                             uint32_t wait_ms, sam_stream_visit visit, void *user, size_t *seen, sam_error *err);
+sam_status sam_stream_follow(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page, uint32_t wait_ms,
+                             sam_stream_visit visit, void *user, size_t *seen, sam_error *err);
 
 sam_status sam_stream_length(sam_redis *redis, const char *key, uint64_t *length, sam_error *err);
 const sam_stream_field *sam_stream_field_named(const sam_stream_entry *entry, const char *name); /* NULL: none */

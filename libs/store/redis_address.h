@@ -1,0 +1,25 @@
+/* Where a Redis is and who we are to it, read from what people write: "host:port", "unix:/path", "redis://...".
+ *
+ *     sam_redis_place place;
+ *     status = sam_redis_place_of(&place, &(sam_redis_options){.address = "redis://:secret@db:6379/2"}, err);
+ *     place.host "db", place.port 6379, place.password "secret", place.database 2, place.shown "db:6379"
+ *     sam_redis_place_free(&place);
+ */
+#ifndef SAM_STORE_REDIS_ADDRESS_H
+#define SAM_STORE_REDIS_ADDRESS_H
+
+#include "store/redis.h"
+
+typedef struct sam_redis_place {
+    char *host; /* NULL for a socket in the file system */
+    unsigned port;
+    char *socket_path;     /* NULL for TCP */
+    char *user, *password; /* NULL: none */
+    unsigned database;
+    char *shown; /* for people: never with a password */
+} sam_redis_place;
+
+sam_status sam_redis_place_of(sam_redis_place *place, const sam_redis_options *options, sam_error *err);
+void sam_redis_place_free(sam_redis_place *place); /* also of a zeroed one */
+
+#endif
