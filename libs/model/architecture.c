@@ -4,43 +4,41 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_HF   "model.layers.%u."
-#define BLOCK_GGUF "blk.%u."
+/* clang-format off */
 
-#define LLAMA_TENSORS                                                                                                  \
-    {"model.embed_tokens.weight", "token_embd.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_ALWAYS},       \
-        {"model.norm.weight", "output_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS},                \
-        {"lm_head.weight", "output.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_UNLESS_TIED},             \
-        {BLOCK_HF "input_layernorm.weight", BLOCK_GGUF "attn_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false,      \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "post_attention_layernorm.weight", BLOCK_GGUF "ffn_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE,     \
-         false, SAM_ALWAYS},                                                                                           \
-        {BLOCK_HF "self_attn.q_proj.weight", BLOCK_GGUF "attn_q.weight", SAM_SIZE_QUERIES, SAM_SIZE_HIDDEN, true,      \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "self_attn.k_proj.weight", BLOCK_GGUF "attn_k.weight", SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, true,         \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "self_attn.v_proj.weight", BLOCK_GGUF "attn_v.weight", SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, false,        \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "self_attn.o_proj.weight", BLOCK_GGUF "attn_output.weight", SAM_SIZE_HIDDEN, SAM_SIZE_QUERIES,       \
-         false, SAM_ALWAYS},                                                                                           \
-        {BLOCK_HF "mlp.gate_proj.weight", BLOCK_GGUF "ffn_gate.weight", SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false, \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "mlp.up_proj.weight", BLOCK_GGUF "ffn_up.weight", SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false,     \
-         SAM_ALWAYS},                                                                                                  \
-        {BLOCK_HF "mlp.down_proj.weight", BLOCK_GGUF "ffn_down.weight", SAM_SIZE_HIDDEN, SAM_SIZE_INTERMEDIATE, false, \
-         SAM_ALWAYS},
+/* Tensors, without what every block begins with. */
+#define HF(name)   "model.layers.%u." name
+#define GGUF(name) "blk.%u." name
+
+/* Hugging Face name, GGUF name, rows, columns, rotary, presence */
+#define LLAMA_TENSORS \
+    {"model.embed_tokens.weight", "token_embd.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_ALWAYS}, \
+    {"model.norm.weight", "output_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
+    {"lm_head.weight", "output.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_UNLESS_TIED}, \
+    {HF("input_layernorm.weight"), GGUF("attn_norm.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
+    {HF("post_attention_layernorm.weight"), GGUF("ffn_norm.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
+    {HF("self_attn.q_proj.weight"), GGUF("attn_q.weight"), SAM_SIZE_QUERIES, SAM_SIZE_HIDDEN, true, SAM_ALWAYS}, \
+    {HF("self_attn.k_proj.weight"), GGUF("attn_k.weight"), SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, true, SAM_ALWAYS}, \
+    {HF("self_attn.v_proj.weight"), GGUF("attn_v.weight"), SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, false, SAM_ALWAYS}, \
+    {HF("self_attn.o_proj.weight"), GGUF("attn_output.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_QUERIES, false, SAM_ALWAYS}, \
+    {HF("mlp.gate_proj.weight"), GGUF("ffn_gate.weight"), SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false, SAM_ALWAYS}, \
+    {HF("mlp.up_proj.weight"), GGUF("ffn_up.weight"), SAM_SIZE_INTERMEDIATE, SAM_SIZE_HIDDEN, false, SAM_ALWAYS}, \
+    {HF("mlp.down_proj.weight"), GGUF("ffn_down.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_INTERMEDIATE, false, SAM_ALWAYS}
 
 static const sam_tensor_template LLAMA[] = {LLAMA_TENSORS};
 
 static const sam_tensor_template QWEN2[] = {
-    LLAMA_TENSORS{BLOCK_HF "self_attn.q_proj.bias", BLOCK_GGUF "attn_q.bias", SAM_SIZE_QUERIES, SAM_SIZE_NONE, false,
-                  SAM_ALWAYS},
-    {BLOCK_HF "self_attn.k_proj.bias", BLOCK_GGUF "attn_k.bias", SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
-    {BLOCK_HF "self_attn.v_proj.bias", BLOCK_GGUF "attn_v.bias", SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
+    LLAMA_TENSORS,
+    {HF("self_attn.q_proj.bias"), GGUF("attn_q.bias"), SAM_SIZE_QUERIES, SAM_SIZE_NONE, false, SAM_ALWAYS},
+    {HF("self_attn.k_proj.bias"), GGUF("attn_k.bias"), SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
+    {HF("self_attn.v_proj.bias"), GGUF("attn_v.bias"), SAM_SIZE_KEYS, SAM_SIZE_NONE, false, SAM_ALWAYS},
 };
 
+/* clang-format on */
+
 /* Old exports store the rotary frequencies, which follow from rope_theta. */
-static const char *const LLAMA_HARMLESS[] = {BLOCK_HF "self_attn.rotary_emb.inv_freq", BLOCK_GGUF "attn_rot_embd", NULL};
+static const char *const LLAMA_HARMLESS[] = {HF("self_attn.rotary_emb.inv_freq"), GGUF("attn_rot_embd"),
+                                             NULL};
 
 #define TENSORS(table) .tensors = (table), .tensor_count = sizeof(table) / sizeof *(table)
 

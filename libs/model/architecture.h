@@ -35,7 +35,7 @@ typedef enum sam_presence { SAM_ALWAYS, SAM_UNLESS_TIED } sam_presence;
 typedef struct sam_tensor_template {
     const char *hf, *gguf; /* %u stands for the number of the block */
     sam_size rows, columns;
-    bool rotary;           /* rows of a matrix take part in RoPE: GGUF interleaves them where the architecture says so */
+    bool rotary; /* rows of a matrix take part in RoPE: GGUF interleaves them where the architecture says so */
     sam_presence presence;
 } sam_tensor_template;
 

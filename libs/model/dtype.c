@@ -114,7 +114,7 @@ uint16_t sam_f32_to_f16(float value)
     if (magnitude > 0x7f800000u)
         half = 0x7e00u | ((magnitude >> 13) & 0x3ffu); /* NaN stays NaN, quiet */
     else if (magnitude >= 0x477ff000u)
-        half = 0x7c00u; /* 65520 and above round to infinity */
+        half = 0x7c00u;               /* 65520 and above round to infinity */
     else if (magnitude < 0x38800000u) /* the addition rounds at the last place of a subnormal half */
         half = bits_of(float_of(magnitude) + 0.5f) - bits_of(0.5f);
     else

@@ -40,7 +40,7 @@ typedef enum sam_dtype {
 const char *sam_dtype_name(sam_dtype type);
 bool sam_dtype_from_gguf(uint32_t number, sam_dtype *type);
 uint32_t sam_dtype_to_gguf(sam_dtype type);
-size_t sam_dtype_block(sam_dtype type);       /* elements */
+size_t sam_dtype_block(sam_dtype type); /* elements */
 size_t sam_dtype_block_bytes(sam_dtype type);
 
 /* Bytes of `count` elements (a multiple of the block), or SIZE_MAX when it is not, or does not fit. */

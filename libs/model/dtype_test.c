@@ -108,10 +108,10 @@ static void the_edges_of_half_precision_round_as_ieee_754_says(void **state)
     static const struct {
         float value;
         uint16_t half;
-    } CASES[] = {{0.0f, 0},           {-0.0f, 0x8000},      {65504.0f, 0x7bff},    {65519.996f, 0x7bff},
-                 {65520.0f, 0x7c00},  {1e30f, 0x7c00},      {INFINITY, 0x7c00},    {-INFINITY, 0xfc00},
-                 {0x1p-24f, 1},       {0x1p-25f, 0},        {0x1.000002p-25f, 1},  {0x1.8p-24f, 2},
-                 {0x1p-14f, 0x0400},  {0x1.ff8p-15f, 0x3ff}, {0x1.ffep-15f, 0x400}, {0x1p-149f, 0}};
+    } CASES[] = {{0.0f, 0},          {-0.0f, 0x8000},       {65504.0f, 0x7bff},    {65519.996f, 0x7bff},
+                 {65520.0f, 0x7c00}, {1e30f, 0x7c00},       {INFINITY, 0x7c00},    {-INFINITY, 0xfc00},
+                 {0x1p-24f, 1},      {0x1p-25f, 0},         {0x1.000002p-25f, 1},  {0x1.8p-24f, 2},
+                 {0x1p-14f, 0x0400}, {0x1.ff8p-15f, 0x3ff}, {0x1.ffep-15f, 0x400}, {0x1p-149f, 0}};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++)
         assert_int_equal(sam_f32_to_f16(CASES[i].value), CASES[i].half);
 }

@@ -13,9 +13,17 @@
 #define CHUNK ((size_t)4 << 20)
 
 const char *const SAM_EXPORT_COMPANIONS[] = {
-    "config.json", "generation_config.json",  "tokenizer.json",      "tokenizer_config.json",
-    "vocab.json",  "special_tokens_map.json", "added_tokens.json",   "merges.txt",
-    "tokenizer.model", "chat_template.jinja", NULL,
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    "tokenizer.model",
+    "chat_template.jinja",
+    NULL,
 };
 
 /* As JSON a float32 gets the fewest digits that read back as it: 1e-05, not 9.999999747378752e-06. */
@@ -53,10 +61,10 @@ static json_t *composed_config(const sam_model *model, sam_dtype dtype)
                      torch_name(dtype), "vocab_size", (json_int_t)c->vocabulary, "hidden_size", (json_int_t)c->hidden,
                      "intermediate_size", (json_int_t)c->intermediate, "num_hidden_layers", (json_int_t)c->blocks,
                      "num_attention_heads", (json_int_t)c->heads, "num_key_value_heads", (json_int_t)c->kv_heads,
-                     "head_dim", (json_int_t)c->head_size, "max_position_embeddings", (json_int_t)c->context, "hidden_act",
-                     "silu", "rms_norm_eps", json_float(c->norm_epsilon), "rope_theta", json_float(c->rope_theta),
-                     "tie_word_embeddings", (int)c->tied_embeddings, "use_cache", 1, "bos_token_id",
-                     special_token(model, "tokenizer.ggml.bos_token_id"), "eos_token_id",
+                     "head_dim", (json_int_t)c->head_size, "max_position_embeddings", (json_int_t)c->context,
+                     "hidden_act", "silu", "rms_norm_eps", json_float(c->norm_epsilon), "rope_theta",
+                     json_float(c->rope_theta), "tie_word_embeddings", (int)c->tied_embeddings, "use_cache", 1,
+                     "bos_token_id", special_token(model, "tokenizer.ggml.bos_token_id"), "eos_token_id",
                      special_token(model, "tokenizer.ggml.eos_token_id"));
 }
 
@@ -81,8 +89,9 @@ static sam_status carried_config(const char *path, sam_dtype dtype, json_t **jso
 
 static sam_status put_json(json_t *json, sam_buffer *out, sam_error *err)
 {
-    sam_status status = json == NULL ? sam_fail(err, SAM_NO_MEMORY, "no memory to write JSON")
-                                     : sam_json_write(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15), out, err);
+    sam_status status =
+        json == NULL ? sam_fail(err, SAM_NO_MEMORY, "no memory to write JSON")
+                     : sam_json_write(json, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(15), out, err);
     sam_put_text(out, "\n");
     json_decref(json);
     return status;

@@ -35,8 +35,9 @@ struct sam_gguf {
 };
 
 static const uint8_t TYPE_BYTES[SAM_GGUF_TYPES] = {
-    [SAM_GGUF_U8] = 1,  [SAM_GGUF_I8] = 1,   [SAM_GGUF_U16] = 2, [SAM_GGUF_I16] = 2, [SAM_GGUF_U32] = 4, [SAM_GGUF_I32] = 4,
-    [SAM_GGUF_F32] = 4, [SAM_GGUF_BOOL] = 1, [SAM_GGUF_U64] = 8, [SAM_GGUF_I64] = 8, [SAM_GGUF_F64] = 8,
+    [SAM_GGUF_U8] = 1,  [SAM_GGUF_I8] = 1,  [SAM_GGUF_U16] = 2, [SAM_GGUF_I16] = 2,
+    [SAM_GGUF_U32] = 4, [SAM_GGUF_I32] = 4, [SAM_GGUF_F32] = 4, [SAM_GGUF_BOOL] = 1,
+    [SAM_GGUF_U64] = 8, [SAM_GGUF_I64] = 8, [SAM_GGUF_F64] = 8,
 };
 
 static sam_status ends_early(const sam_gguf *g, const char *where, sam_error *err)
@@ -76,8 +77,8 @@ static sam_status read_name(sam_gguf *g, const char *what, const char **name, si
     if (g->in.failed)
         return ends_early(g, what, err);
     if (*length == 0 || *length > NAME_LIMIT || memchr(*name, 0, *length) != NULL)
-        return sam_fail(err, SAM_CORRUPT, "%s: %s at byte %zu is empty, longer than %u or has a NUL in it", g->path, what,
-                        at, NAME_LIMIT);
+        return sam_fail(err, SAM_CORRUPT, "%s: %s at byte %zu is empty, longer than %u or has a NUL in it", g->path,
+                        what, at, NAME_LIMIT);
     return SAM_OK;
 }
 
@@ -105,8 +106,8 @@ static sam_status read_header(sam_gguf *g, uint64_t *tensors, uint64_t *keys, sa
 static sam_status check_count(const sam_gguf *g, uint64_t count, size_t least, const char *what, sam_error *err)
 {
     if (count > sam_reader_left(&g->in) / least)
-        return sam_fail(err, SAM_CORRUPT, "%s: %" PRIu64 " %s before byte %zu do not fit into the %zu bytes left", g->path,
-                        count, what, g->in.at, sam_reader_left(&g->in));
+        return sam_fail(err, SAM_CORRUPT, "%s: %" PRIu64 " %s before byte %zu do not fit into the %zu bytes left",
+                        g->path, count, what, g->in.at, sam_reader_left(&g->in));
     return SAM_OK;
 }
 
@@ -224,8 +225,8 @@ static sam_status read_shape(sam_gguf *g, sam_tensor *t, sam_error *err)
         if (g->in.failed)
             return ends_early(g, "the shape of a tensor", err);
         if (t->shape[i] == 0 || __builtin_mul_overflow(product, t->shape[i], &product))
-            return sam_fail(err, SAM_CORRUPT, "%s: tensor %s has a size of 0, or too large a one, before byte %zu", g->path,
-                            t->name, g->in.at);
+            return sam_fail(err, SAM_CORRUPT, "%s: tensor %s has a size of 0, or too large a one, before byte %zu",
+                            g->path, t->name, g->in.at);
     }
     t->length = (size_t)product; /* elements, until read_tensor knows the type */
     return SAM_OK;
@@ -249,13 +250,15 @@ static sam_status read_tensor(sam_gguf *g, sam_tensor *t, uint64_t *offset, sam_
     if (g->in.failed)
         return ends_early(g, "the place of a tensor", err);
     if (!sam_dtype_from_gguf(type, &t->dtype))
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: tensor %s has element type %" PRIu32 " at byte %zu, which is not read",
-                        g->path, t->name, type, at);
+        return sam_fail(err, SAM_UNSUPPORTED,
+                        "%s: tensor %s has element type %" PRIu32 " at byte %zu, which is not read", g->path, t->name,
+                        type, at);
     uint64_t row = t->rank == 0 ? 1 : t->shape[t->rank - 1];
     size_t bytes = sam_dtype_bytes(t->dtype, t->length);
     if (row % sam_dtype_block(t->dtype) != 0 || bytes == SIZE_MAX)
-        return sam_fail(err, SAM_CORRUPT, "%s: rows of %" PRIu64 " elements of tensor %s are no whole blocks of %s (byte %zu)",
-                        g->path, row, t->name, sam_dtype_name(t->dtype), at);
+        return sam_fail(err, SAM_CORRUPT,
+                        "%s: rows of %" PRIu64 " elements of tensor %s are no whole blocks of %s (byte %zu)", g->path,
+                        row, t->name, sam_dtype_name(t->dtype), at);
     t->length = bytes;
     return SAM_OK;
 }
@@ -267,7 +270,8 @@ static sam_status alignment_of(const sam_gguf *g, uint64_t *alignment, sam_error
         return SAM_OK;
     bool number = sam_gguf_u64(g, "general.alignment", alignment);
     if (!number || *alignment == 0 || (*alignment & (*alignment - 1)) != 0 || *alignment > UINT32_MAX)
-        return sam_fail(err, SAM_CORRUPT, "%s: general.alignment before byte %zu is no power of two", g->path, g->in.at);
+        return sam_fail(err, SAM_CORRUPT, "%s: general.alignment before byte %zu is no power of two", g->path,
+                        g->in.at);
     return SAM_OK;
 }
 
@@ -282,12 +286,13 @@ static sam_status place_tensors(sam_gguf *g, const uint64_t *offsets, sam_error 
     for (size_t i = 0; i < g->tensor_count; i++) {
         sam_tensor *t = &g->tensors[i];
         if (offsets[i] % alignment != 0)
-            return sam_fail(err, SAM_CORRUPT, "%s: the offset %" PRIu64 " of tensor %s is no multiple of %" PRIu64, g->path,
-                            offsets[i], t->name, alignment);
+            return sam_fail(err, SAM_CORRUPT, "%s: the offset %" PRIu64 " of tensor %s is no multiple of %" PRIu64,
+                            g->path, offsets[i], t->name, alignment);
         if (offsets[i] > room || t->length > room - offsets[i])
-            return sam_fail(err, SAM_CORRUPT, "%s: tensor %s (%zu bytes from byte %" PRIu64 " of the data at byte %" PRIu64
-                            ") ends after the end of the file, byte %zu", g->path, t->name, t->length, offsets[i], start,
-                            g->in.length);
+            return sam_fail(err, SAM_CORRUPT,
+                            "%s: tensor %s (%zu bytes from byte %" PRIu64 " of the data at byte %" PRIu64
+                            ") ends after the end of the file, byte %zu",
+                            g->path, t->name, t->length, offsets[i], start, g->in.length);
         t->bytes = g->in.bytes + start + offsets[i];
     }
     return SAM_OK;
@@ -310,8 +315,8 @@ static sam_status refuse_overlaps(const sam_gguf *g, sam_error *err)
     sam_status status = SAM_OK;
     for (size_t i = 1; i < g->tensor_count && status == SAM_OK; i++) {
         if (placed[i - 1]->bytes + placed[i - 1]->length > placed[i]->bytes)
-            status = sam_fail(err, SAM_CORRUPT, "%s: tensors %s and %s overlap at byte %zu", g->path, placed[i - 1]->name,
-                              placed[i]->name, (size_t)(placed[i]->bytes - g->in.bytes));
+            status = sam_fail(err, SAM_CORRUPT, "%s: tensors %s and %s overlap at byte %zu", g->path,
+                              placed[i - 1]->name, placed[i]->name, (size_t)(placed[i]->bytes - g->in.bytes));
     }
     sam_free(placed);
     return status;

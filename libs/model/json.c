@@ -12,10 +12,10 @@ sam_status sam_json_parse(json_t **json, const char *text, size_t length, const 
     *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
     if (*json != NULL)
         return SAM_OK;
-    if (json_error_code(&problem) == json_error_out_of_memory)
+    if (problem.text[0] == 0 || json_error_code(&problem) == json_error_out_of_memory) /* jansson may leave it empty */
         return sam_fail(err, SAM_NO_MEMORY, "%s: no memory for its JSON", name);
-    return sam_fail(err, SAM_CORRUPT, "%s: line %d, column %d (byte %d of the JSON): %s", name, problem.line, problem.column,
-                    problem.position, problem.text);
+    return sam_fail(err, SAM_CORRUPT, "%s: line %d, column %d (byte %d of the JSON): %s", name, problem.line,
+                    problem.column, problem.position, problem.text);
 }
 
 sam_status sam_json_file(json_t **json, const char *path, sam_error *err)
@@ -47,7 +47,8 @@ const char *sam_json_unknown(const json_t *object, const char *const known[])
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
         size_t i = 0;
         while (known[i] != NULL && strcmp(known[i], name) != 0)
             i++;

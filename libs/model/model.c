@@ -41,9 +41,9 @@ static sam_status check_shape(const sam_tensor *t, const char *name, uint64_t ro
                               const char *path, sam_error *err)
 {
     if (rank == 2 && (t->rank != 2 || t->shape[0] != rows || t->shape[1] != columns))
-        return sam_fail(err, SAM_MISMATCH, "%s: %s has shape %" PRIu64 "x%" PRIu64 " (rank %u), expected %" PRIu64
-                        "x%" PRIu64, path, name, t->rank > 0 ? t->shape[0] : 1, t->rank > 1 ? t->shape[1] : 1, t->rank, rows,
-                        columns);
+        return sam_fail(err, SAM_MISMATCH,
+                        "%s: %s has shape %" PRIu64 "x%" PRIu64 " (rank %u), expected %" PRIu64 "x%" PRIu64, path, name,
+                        t->rank > 0 ? t->shape[0] : 1, t->rank > 1 ? t->shape[1] : 1, t->rank, rows, columns);
     if (rank == 1 && (t->rank != 1 || t->shape[0] != columns))
         return sam_fail(err, SAM_MISMATCH, "%s: %s has size %" PRIu64 " (rank %u), expected a vector of %" PRIu64, path,
                         name, t->rank > 0 ? t->shape[0] : 1, t->rank, columns);
@@ -130,12 +130,14 @@ static bool is_known(const sam_model *model, const char *name)
 /* A tensor that nobody asks for would change what the model computes elsewhere, so it is named and refused. */
 static sam_status refuse_unknown(const sam_model *model, const char *path, sam_error *err)
 {
-    const size_t count = model->gguf != NULL ? sam_gguf_tensor_count(model->gguf) : sam_safetensors_count(model->safetensors);
+    const size_t count =
+        model->gguf != NULL ? sam_gguf_tensor_count(model->gguf) : sam_safetensors_count(model->safetensors);
     for (size_t i = 0; i < count; i++) {
-        const sam_tensor *t = model->gguf != NULL ? sam_gguf_tensor(model->gguf, i) : sam_safetensors_at(model->safetensors, i);
+        const sam_tensor *t =
+            model->gguf != NULL ? sam_gguf_tensor(model->gguf, i) : sam_safetensors_at(model->safetensors, i);
         if (strcmp(t->name, "rope_freqs.weight") == 0)
-            return sam_fail(err, SAM_UNSUPPORTED, "%s: rope_freqs.weight (scaled RoPE, as in Llama 3.1) is not supported",
-                            path);
+            return sam_fail(err, SAM_UNSUPPORTED,
+                            "%s: rope_freqs.weight (scaled RoPE, as in Llama 3.1) is not supported", path);
         if (!is_known(model, t->name))
             return sam_fail(err, SAM_UNSUPPORTED, "%s: tensor %s is not part of a %s model of %u blocks", path, t->name,
                             model->config.architecture->gguf_name, model->config.blocks);

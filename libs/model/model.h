@@ -9,9 +9,10 @@
  *     sam_model_close(model);
  *
  * Canonical order (design section 3): tensors sorted by Hugging Face name (bytes), rows as in the Hugging Face
- * layout. Every shape is checked against the configuration at open. GGUF files of llama architecture store the rows of q_proj and k_proj interleaved for their RoPE; reading
- * rows undoes that. The weights stay in the file, mapped read-only and shared; rows are converted to float when read.
- * Thread safety: an open model is immutable; any thread may read.
+ * layout. Every shape is checked against the configuration at open. GGUF files of llama architecture store the rows of
+ * q_proj and k_proj interleaved for their RoPE; reading rows undoes that. The weights stay in the file, mapped
+ * read-only and shared; rows are converted to float when read. Thread safety: an open model is immutable; any thread
+ * may read.
  */
 #ifndef SAM_MODEL_MODEL_H
 #define SAM_MODEL_MODEL_H

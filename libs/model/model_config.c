@@ -34,8 +34,8 @@ static sam_status gguf_count(gguf_source *source, const char *key, uint64_t limi
     if (!sam_gguf_u64(source->gguf, source->key, &number))
         return sam_fail(err, SAM_UNSUPPORTED, "%s: key %s is not one whole number", source->path, source->key);
     if (number == 0 || number > limit)
-        return sam_fail(err, SAM_CORRUPT, "%s: key %s is %" PRIu64 ", not from 1 to %" PRIu64, source->path, source->key,
-                        number, limit);
+        return sam_fail(err, SAM_CORRUPT, "%s: key %s is %" PRIu64 ", not from 1 to %" PRIu64, source->path,
+                        source->key, number, limit);
     *value = (uint32_t)number;
     return SAM_OK;
 }
@@ -72,9 +72,11 @@ static sam_status gguf_vocabulary(const gguf_source *source, sam_model_config *c
 {
     const sam_tensor *embedding = sam_gguf_find(source->gguf, "token_embd.weight");
     if (embedding == NULL || embedding->rank != 2)
-        return sam_fail(err, SAM_CORRUPT, "%s: it has no matrix token_embd.weight; is it only a vocabulary?", source->path);
+        return sam_fail(err, SAM_CORRUPT, "%s: it has no matrix token_embd.weight; is it only a vocabulary?",
+                        source->path);
     if (embedding->shape[0] > SIZE_LIMIT)
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: a vocabulary of %" PRIu64 " tokens", source->path, embedding->shape[0]);
+        return sam_fail(err, SAM_UNSUPPORTED, "%s: a vocabulary of %" PRIu64 " tokens", source->path,
+                        embedding->shape[0]);
     config->vocabulary = (uint32_t)embedding->shape[0];
     config->tied_embeddings = sam_gguf_find(source->gguf, "output.weight") == NULL;
     return SAM_OK;
@@ -87,8 +89,8 @@ static sam_status gguf_refusals(gguf_source *source, const sam_model_config *con
     if (status == SAM_OK && size == config->head_size)
         status = gguf_count(source, "rope.dimension_count", SIZE_LIMIT, config->head_size, &size, err);
     if (status == SAM_OK && size != config->head_size)
-        status = sam_fail(err, SAM_UNSUPPORTED, "%s: key %s is %u; only the size of a head (%u) is supported", source->path,
-                          source->key, size, config->head_size);
+        status = sam_fail(err, SAM_UNSUPPORTED, "%s: key %s is %u; only the size of a head (%u) is supported",
+                          source->path, source->key, size, config->head_size);
     uint64_t experts = 0;
     if (status == SAM_OK && sam_gguf_u64(source->gguf, full_key(source, "expert_count"), &experts) && experts != 0)
         status = sam_fail(err, SAM_UNSUPPORTED, "%s: mixtures of experts are not supported", source->path);
@@ -96,10 +98,12 @@ static sam_status gguf_refusals(gguf_source *source, const sam_model_config *con
     size_t length;
     if (status == SAM_OK && sam_gguf_text(source->gguf, full_key(source, "rope.scaling.type"), &scaling, &length) &&
         (length != 4 || memcmp(scaling, "none", 4) != 0))
-        status = sam_fail(err, SAM_UNSUPPORTED, "%s: RoPE scaling (key %s) is not supported", source->path, source->key);
+        status =
+            sam_fail(err, SAM_UNSUPPORTED, "%s: RoPE scaling (key %s) is not supported", source->path, source->key);
     double factor = 1;
     if (status == SAM_OK && (sam_gguf_f64(source->gguf, full_key(source, "rope.scale_linear"), &factor)) && factor != 1)
-        status = sam_fail(err, SAM_UNSUPPORTED, "%s: RoPE scaling (key %s) is not supported", source->path, source->key);
+        status =
+            sam_fail(err, SAM_UNSUPPORTED, "%s: RoPE scaling (key %s) is not supported", source->path, source->key);
     return status;
 }
 
@@ -140,7 +144,8 @@ sam_status sam_config_from_gguf(sam_model_config *config, const sam_gguf *gguf, 
     if (status == SAM_OK)
         status = gguf_count(&source, "attention.head_count_kv", BLOCK_LIMIT, config->heads, &config->kv_heads, err);
     if (status == SAM_OK)
-        status = gguf_count(&source, "attention.key_length", SIZE_LIMIT, default_head_size(config), &config->head_size, err);
+        status =
+            gguf_count(&source, "attention.key_length", SIZE_LIMIT, default_head_size(config), &config->head_size, err);
     if (status == SAM_OK)
         status = gguf_number(&source, "attention.layer_norm_rms_epsilon", 0, &config->norm_epsilon, err);
     if (status == SAM_OK)
@@ -167,8 +172,8 @@ static sam_status json_count(const json_t *json, const char *name, uint64_t limi
     return SAM_OK;
 }
 
-static sam_status json_above_zero(const json_t *json, const char *name, double otherwise, float *value, const char *path,
-                                  sam_error *err)
+static sam_status json_above_zero(const json_t *json, const char *name, double otherwise, float *value,
+                                  const char *path, sam_error *err)
 {
     const json_t *member = json_object_get(json, name);
     *value = (float)(member == NULL || json_is_null(member) ? otherwise : json_number_value(member));
@@ -184,8 +189,8 @@ static sam_status json_architecture(sam_model_config *config, const json_t *json
         return sam_fail(err, SAM_CORRUPT, "%s: \"architectures\" does not name a class", path);
     config->architecture = sam_architecture_of_class(name);
     if (config->architecture == NULL)
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: architecture %.64s is not known; LlamaForCausalLM and Qwen2ForCausalLM are",
-                        path, name);
+        return sam_fail(err, SAM_UNSUPPORTED,
+                        "%s: architecture %.64s is not known; LlamaForCausalLM and Qwen2ForCausalLM are", path, name);
     config->attention_bias = config->architecture->attention_bias;
     return SAM_OK;
 }
@@ -200,7 +205,8 @@ static sam_status json_refusals(const json_t *json, const char *path, sam_error 
     }
     const char *activation = json_string_value(json_object_get(json, "hidden_act"));
     if (activation != NULL && strcmp(activation, "silu") != 0)
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: \"hidden_act\": \"%.64s\"; only silu is supported", path, activation);
+        return sam_fail(err, SAM_UNSUPPORTED, "%s: \"hidden_act\": \"%.64s\"; only silu is supported", path,
+                        activation);
     return SAM_OK;
 }
 
@@ -213,7 +219,8 @@ static sam_status json_rope(sam_model_config *config, const json_t *json, const 
     const json_t *type = json_object_get(rope, "rope_type");
     if (type == NULL)
         type = json_object_get(rope, "type");
-    if (json_is_object(rope) && type != NULL && (!json_is_string(type) || strcmp(json_string_value(type), "default") != 0))
+    if (json_is_object(rope) && type != NULL &&
+        (!json_is_string(type) || strcmp(json_string_value(type), "default") != 0))
         return sam_fail(err, SAM_UNSUPPORTED, "%s: RoPE scaling other than \"default\" is not supported", path);
     const json_t *holder = json_object_get(rope, "rope_theta") != NULL ? rope : json;
     return json_above_zero(holder, "rope_theta", ROPE_THETA_DEFAULT, &config->rope_theta, path, err);
@@ -242,8 +249,8 @@ sam_status sam_config_from_json(sam_model_config *config, const json_t *json, co
     if (status == SAM_OK)
         status = json_count(json, "head_dim", SIZE_LIMIT, default_head_size(config), &config->head_size, path, err);
     if (status == SAM_OK)
-        status = json_above_zero(json, "rms_norm_eps", config->architecture->default_norm_epsilon, &config->norm_epsilon,
-                                 path, err);
+        status = json_above_zero(json, "rms_norm_eps", config->architecture->default_norm_epsilon,
+                                 &config->norm_epsilon, path, err);
     if (status == SAM_OK)
         status = json_rope(config, json, path, err);
     if (status == SAM_OK)

@@ -29,7 +29,7 @@ typedef struct sam_names {
 } sam_names;
 
 sam_status sam_names_open(sam_names *names, size_t count, sam_error *err);
-void sam_names_close(sam_names *names); /* also fine on a zeroed one */
+void sam_names_close(sam_names *names);           /* also fine on a zeroed one */
 const sam_name *sam_names_sort(sam_names *names); /* the first entry whose name occurs again, or NULL */
 const sam_name *sam_names_find(const sam_names *names, const char *text, size_t length);
 

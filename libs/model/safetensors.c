@@ -30,7 +30,8 @@ typedef struct dtype_name {
 
 static const dtype_name DTYPE_NAMES[] = {{"F32", SAM_F32}, {"F16", SAM_F16}, {"BF16", SAM_BF16}};
 
-static sam_status parse_dtype(const char *path, const char *tensor, const json_t *json, sam_dtype *dtype, sam_error *err)
+static sam_status parse_dtype(const char *path, const char *tensor, const json_t *json, sam_dtype *dtype,
+                              sam_error *err)
 {
     const char *name = json_string_value(json);
     if (name == NULL)
@@ -41,7 +42,8 @@ static sam_status parse_dtype(const char *path, const char *tensor, const json_t
             return SAM_OK;
         }
     }
-    return sam_fail(err, SAM_UNSUPPORTED, "%s: tensor %s has dtype %.32s; F32, F16 and BF16 are read", path, tensor, name);
+    return sam_fail(err, SAM_UNSUPPORTED, "%s: tensor %s has dtype %.32s; F32, F16 and BF16 are read", path, tensor,
+                    name);
 }
 
 static sam_status parse_shape(const char *path, sam_tensor *t, const json_t *json, sam_error *err)
@@ -72,12 +74,13 @@ static sam_status parse_place(const char *path, sam_tensor *t, const json_t *jso
         return sam_fail(err, SAM_CORRUPT, "%s: \"data_offsets\" of tensor %s is no pair of numbers", path, t->name);
     int64_t begin = json_integer_value(from), end = json_integer_value(to);
     if (begin < 0 || end < begin || (uint64_t)end > data.length)
-        return sam_fail(err, SAM_CORRUPT, "%s: tensor %s is said to be at bytes %" PRId64 " to %" PRId64
-                        " of the data, which has %zu (from byte %zu of the file)", path, t->name, begin, end, data.length,
-                        data.at);
+        return sam_fail(err, SAM_CORRUPT,
+                        "%s: tensor %s is said to be at bytes %" PRId64 " to %" PRId64
+                        " of the data, which has %zu (from byte %zu of the file)",
+                        path, t->name, begin, end, data.length, data.at);
     if ((uint64_t)(end - begin) != t->length)
-        return sam_fail(err, SAM_CORRUPT, "%s: tensor %s has %" PRId64 " bytes where its shape and dtype need %zu", path,
-                        t->name, end - begin, t->length);
+        return sam_fail(err, SAM_CORRUPT, "%s: tensor %s has %" PRId64 " bytes where its shape and dtype need %zu",
+                        path, t->name, end - begin, t->length);
     t->bytes = data.bytes + begin;
     return SAM_OK;
 }
@@ -105,7 +108,8 @@ static sam_status parse_metadata(const char *path, const json_t *metadata, sam_e
     json_t *value;
     if (metadata != NULL && !json_is_object(metadata))
         return sam_fail(err, SAM_CORRUPT, "%s: \"__metadata__\" is no object of texts", path);
-    json_object_foreach((json_t *)(uintptr_t)metadata, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)metadata, name, value)
+    {
         if (!json_is_string(value))
             return sam_fail(err, SAM_CORRUPT, "%s: \"__metadata__\" member \"%.64s\" is no text", path, name);
     }
@@ -148,7 +152,8 @@ static sam_status make_room(sam_safetensors *files, size_t more, sam_error *err)
     return SAM_OK;
 }
 
-static sam_status parse_entries(sam_safetensors *files, const char *path, json_t *header, sam_reader data, sam_error *err)
+static sam_status parse_entries(sam_safetensors *files, const char *path, json_t *header, sam_reader data,
+                                sam_error *err)
 {
     size_t first = files->count;
     sam_status status = parse_metadata(path, json_object_get(header, "__metadata__"), err);
@@ -156,7 +161,8 @@ static sam_status parse_entries(sam_safetensors *files, const char *path, json_t
         status = make_room(files, json_object_size(header), err);
     const char *name;
     json_t *entry;
-    json_object_foreach(header, name, entry) {
+    json_object_foreach(header, name, entry)
+    {
         if (status != SAM_OK)
             return status;
         if (strcmp(name, "__metadata__") == 0)
@@ -173,15 +179,17 @@ static sam_status parse_entries(sam_safetensors *files, const char *path, json_t
     return status;
 }
 
-static sam_status parse_file(sam_safetensors *files, const char *path, const uint8_t *bytes, size_t length, sam_error *err)
+static sam_status parse_file(sam_safetensors *files, const char *path, const uint8_t *bytes, size_t length,
+                             sam_error *err)
 {
     sam_reader in = sam_reader_of(bytes, length);
     uint64_t header_length = sam_get_u64(&in);
     if (in.failed)
         return sam_fail(err, SAM_CORRUPT, "%s: ends at byte %zu, inside the length of its header", path, length);
     if (header_length > HEADER_LIMIT || header_length > sam_reader_left(&in))
-        return sam_fail(err, SAM_CORRUPT, "%s: byte 0 claims a header of %" PRIu64 " bytes; the file has %zu (limit %"
-                        PRIu64 ")", path, header_length, length, HEADER_LIMIT);
+        return sam_fail(err, SAM_CORRUPT,
+                        "%s: byte 0 claims a header of %" PRIu64 " bytes; the file has %zu (limit %" PRIu64 ")", path,
+                        header_length, length, HEADER_LIMIT);
     const char *text = (const char *)sam_get_bytes(&in, (size_t)header_length);
     json_t *header;
     sam_status status = sam_json_parse(&header, text, (size_t)header_length, path, err);
@@ -242,7 +250,8 @@ static sam_status shard_names(const char *path, json_t *map, const char ***names
         return sam_fail(err, SAM_NO_MEMORY, "%s: no memory for its list of files", path);
     const char *tensor;
     json_t *value;
-    json_object_foreach(map, tensor, value) {
+    json_object_foreach(map, tensor, value)
+    {
         const char *file = json_string_value(value);
         if (file == NULL || file[0] == '.' || file[0] == 0 || strchr(file, '/') != NULL)
             return sam_fail(err, SAM_CORRUPT, "%s: the weight map has no plain file name for %s", path, tensor);
@@ -265,8 +274,8 @@ static sam_status check_map(const char *path, json_t *map, const char *file, con
     for (size_t i = 0; i < count; i++) {
         const char *said = json_string_value(json_object_get(map, tensors[i].name));
         if (said == NULL || strcmp(said, file) != 0)
-            return sam_fail(err, SAM_CORRUPT, "%s: tensor %s is in %s, but the weight map says %s", path, tensors[i].name,
-                            file, said == NULL ? "nothing of it" : said);
+            return sam_fail(err, SAM_CORRUPT, "%s: tensor %s is in %s, but the weight map says %s", path,
+                            tensors[i].name, file, said == NULL ? "nothing of it" : said);
     }
     return SAM_OK;
 }
@@ -287,7 +296,8 @@ static sam_status open_shards(sam_safetensors *files, const char *path, json_t *
         status = sort_tensors(files, path, err);
     const char *tensor;
     json_t *value;
-    json_object_foreach(map, tensor, value) {
+    json_object_foreach(map, tensor, value)
+    {
         if (status == SAM_OK && sam_safetensors_find(files, tensor) == NULL)
             status = sam_fail(err, SAM_CORRUPT, "%s: the weight map names %s, which %s does not hold", path, tensor,
                               json_string_value(value));
@@ -426,13 +436,22 @@ static json_t *metadata_json(const char *const metadata[][2], size_t count)
     return object;
 }
 
+static json_t *shape_json(const sam_tensor *t)
+{
+    json_t *shape = json_array();
+    for (unsigned i = 0; i < t->rank; i++) {
+        if (json_array_append_new(shape, json_integer((json_int_t)t->shape[i])) != 0) {
+            json_decref(shape);
+            return NULL;
+        }
+    }
+    return shape;
+}
+
 static json_t *tensor_json(const sam_tensor *t, uint64_t offset, uint64_t length)
 {
     const char *dtype = t->dtype == SAM_F32 ? "F32" : t->dtype == SAM_F16 ? "F16" : "BF16";
-    json_t *shape = json_array();
-    for (unsigned i = 0; i < t->rank; i++)
-        json_array_append_new(shape, json_integer((json_int_t)t->shape[i]));
-    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", shape, "data_offsets", (json_int_t)offset,
+    return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", shape_json(t), "data_offsets", (json_int_t)offset,
                      (json_int_t)(offset + length));
 }
 
@@ -480,9 +499,11 @@ sam_status sam_safetensors_header(sam_buffer *header, const sam_tensor *tensors,
                                   const char *const metadata[][2], size_t metadata_count, sam_error *err)
 {
     json_t *object = json_object();
-    if (metadata_count > 0)
-        json_object_set_new(object, "__metadata__", metadata_json(metadata, metadata_count));
-    sam_status status = header_json(object, tensors, count, err);
+    sam_status status = SAM_OK;
+    if (metadata_count > 0 && json_object_set_new(object, "__metadata__", metadata_json(metadata, metadata_count)) != 0)
+        status = sam_fail(err, SAM_NO_MEMORY, "no memory for a header of %zu tensors", count);
+    if (status == SAM_OK)
+        status = header_json(object, tensors, count, err);
     if (status == SAM_OK) {
         sam_buffer text = {0};
         status = sam_json_write(object, JSON_COMPACT | JSON_PRESERVE_ORDER, &text, err);

@@ -9,7 +9,8 @@
  *
  * A file is a u64 length, that many bytes of JSON {name: {dtype, shape, data_offsets}}, then the data. Read in place
  * (mapped). F32, F16 and BF16 are read; others are UNSUPPORTED by name. Refused, as the reference
- * reader does: headers above 100 MB, tensors that overlap, gaps between them, bytes after the last. Thread safety: immutable once open.
+ * reader does: headers above 100 MB, tensors that overlap, gaps between them, bytes after the last. Thread safety:
+ * immutable once open.
  */
 #ifndef SAM_MODEL_SAFETENSORS_H
 #define SAM_MODEL_SAFETENSORS_H

@@ -120,10 +120,12 @@ static sam_status write_gguf_parts(sam_snapshot *s, sam_gguf_writer *writer, sam
 static sam_status plan_gguf(sam_snapshot *s, sam_dtype dtype, sam_error *err)
 {
     /* replaced, or true of the base's tensors only */
-    static const char *const REPLACED[] = {"general.alignment", "general.file_type", "general.quantization_version", NULL};
+    static const char *const REPLACED[] = {"general.alignment", "general.file_type", "general.quantization_version",
+                                           NULL};
     const sam_gguf *base = sam_model_gguf(s->model);
     if (base == NULL)
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: GGUF is written only from a base that is a GGUF, whose vocabulary is "
+        return sam_fail(err, SAM_UNSUPPORTED,
+                        "%s: GGUF is written only from a base that is a GGUF, whose vocabulary is "
                         "carried over; export safetensors and convert it with llama.cpp's convert_hf_to_gguf.py",
                         sam_model_folder(s->model));
     sam_gguf_writer writer = {0};
@@ -216,7 +218,8 @@ static void round_in_place(sam_dtype dtype, float *values, size_t count)
 }
 
 /* Bytes [from, to) of a part, row tile by row tile; the edge rows are computed whole and cut. */
-static sam_status read_part(const sam_snapshot *s, const part *p, uint64_t from, uint64_t to, uint8_t *out, sam_error *err)
+static sam_status read_part(const sam_snapshot *s, const part *p, uint64_t from, uint64_t to, uint8_t *out,
+                            sam_error *err)
 {
     const sam_model_tensor *t = sam_model_tensor_at(s->model, p->tensor);
     const uint64_t row_bytes = t->columns * sam_dtype_block_bytes(p->dtype);
@@ -231,7 +234,8 @@ static sam_status read_part(const sam_snapshot *s, const part *p, uint64_t from,
         round_in_place(p->dtype, values, (size_t)(rows * t->columns));
         const uint64_t tile_begin = row * row_bytes, tile_end = tile_begin + rows * row_bytes;
         const uint64_t cut_begin = from > tile_begin ? from : tile_begin, cut_end = to < tile_end ? to : tile_end;
-        memcpy(out + (cut_begin - from), (const uint8_t *)values + (cut_begin - tile_begin), (size_t)(cut_end - cut_begin));
+        memcpy(out + (cut_begin - from), (const uint8_t *)values + (cut_begin - tile_begin),
+               (size_t)(cut_end - cut_begin));
     }
     sam_free(values);
     return SAM_OK;

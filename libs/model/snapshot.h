@@ -49,6 +49,7 @@ void sam_snapshot_close(sam_snapshot *snapshot); /* NULL is fine */
 uint64_t sam_snapshot_size(const sam_snapshot *snapshot);
 
 /* Bytes [offset, offset + length); INVALID beyond the end. */
-sam_status sam_snapshot_read(const sam_snapshot *snapshot, uint64_t offset, size_t length, uint8_t *out, sam_error *err);
+sam_status sam_snapshot_read(const sam_snapshot *snapshot, uint64_t offset, size_t length, uint8_t *out,
+                             sam_error *err);
 
 #endif

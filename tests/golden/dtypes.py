@@ -22,7 +22,7 @@ def words(values, per_line, form):
 
 def main():
     random = np.random.default_rng(20240229)
-    print("/* Made by tests/golden/dtypes.py from the gguf package; do not edit. */")
+    print("/* Made by tests/golden/dtypes.py from the gguf package; do not edit. */\n/* clang-format off */")
     print("#ifndef SAM_MODEL_DTYPE_GOLDEN_H\n#define SAM_MODEL_DTYPE_GOLDEN_H\n\n#include <stdint.h>\n")
     for name, halves in HALVES.items():
         count = 16 if name in ("F16", "BF16", "F32") else BLOCKS
@@ -33,8 +33,8 @@ def main():
         if name in ("BF16", "F32"):
             raw = random.normal(0, 1, (count, 1)).astype(np.float32).view(np.uint8)[:, 4 - block:].copy()
         values = dequantize(raw.reshape(1, -1), T[name]).astype(np.float32).reshape(-1)
-        print(f"static const uint8_t GOLDEN_{name}_BYTES[] = {{\n{words(raw.reshape(-1), 24, '%d')}}};")
-        print(f"static const uint32_t GOLDEN_{name}_FLOATS[] = {{\n{words(values.view(np.uint32), 10, '0x%x')}}};\n")
+        print(f"static const uint8_t GOLDEN_{name}_BYTES[] = {{\n{words(raw.reshape(-1), 22, '%d')}}};")
+        print(f"static const uint32_t GOLDEN_{name}_FLOATS[] = {{\n{words(values.view(np.uint32), 9, '0x%x')}}};\n")
     print("#endif")
 
 

@@ -66,7 +66,7 @@ def check_gguf(path, state, config):
     print(f"{path}: {len(seen)} tensors equal the folder's, rounded to f16")
 
 
-def check_base(path, state):
+def check_base(path, state, config):
     base = AutoModelForCausalLM.from_pretrained(os.path.dirname(path), gguf_file=os.path.basename(path),
                                                 dtype=torch.float32)
     theirs = base.state_dict()
@@ -74,8 +74,9 @@ def check_base(path, state):
     for name, values in theirs.items():
         equal = np.array_equal(values.numpy().view(np.uint32), state[name].numpy().view(np.uint32))
         check(equal, f"{name} is not what transformers reads from the base")
-    for name in ("rms_norm_eps", "hidden_size", "num_key_value_heads", "vocab_size", "max_position_embeddings"):
-        check(getattr(base.config, name) == getattr(base.config, name), f"config {name} differs")
+    for name in ("rms_norm_eps", "hidden_size", "num_key_value_heads", "vocab_size", "max_position_embeddings",
+                 "rope_parameters"):
+        check(getattr(config, name) == getattr(base.config, name), f"config {name} differs")
     print(f"{path}: {len(theirs)} tensors equal what transformers reads from it")
 
 
@@ -101,7 +102,7 @@ def main():
     print(f"{folder}: {len(state)} tensors, theta {json.dumps(getattr(model.config, 'rope_parameters', None))}")
     check_gguf(gguf, state, model.config)
     if len(sys.argv) > 3:
-        check_base(sys.argv[3], state)
+        check_base(sys.argv[3], state, model.config)
     if os.path.exists(os.path.join(folder, "tokenizer.json")):
         check_words(folder, model)
     return 1 if FAILED else 0
