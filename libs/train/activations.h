@@ -1,0 +1,35 @@
+/* What the frozen lower blocks make of each example, computed once and kept in a file that all workers of the machine
+ * share.
+ *
+ *     sam_activations *cache;
+ *     sam_activations_open(&cache, folder, engine, data, objective, first_block, err);
+ *     const float *input;                                       // [hidden][stride], for sam_pass.input
+ *     sam_activations_input(cache, indices, count, stride, &input, err);
+ *     sam_activations_close(cache);
+ *
+ * The residual stream that enters the first trained block does not change while a run goes on. The file lies in the
+ * cache folder under a name made from everything it depends on (base, data, tokens, block, kernel), is as large as the
+ * data set's tokens need (sparse until used), and is mapped: a second worker, or a second run, finds what the first
+ * computed. Examples are run one by one, so an entry does not depend on its neighbours whatever the kernel. Entries
+ * carry a flag that is set after the bytes; two workers that compute the same one write the same bytes. Kept in the
+ * precision of the products. Thread safety: one handle belongs to one thread; handles share the file.
+ */
+#ifndef SAM_TRAIN_ACTIVATIONS_H
+#define SAM_TRAIN_ACTIVATIONS_H
+
+#include "model/engine.h"
+#include "train/dataset.h"
+#include "train/objective.h"
+
+typedef struct sam_activations sam_activations;
+
+/* `folder` NULL: kept in memory of this process only. Borrows engine and data. */
+sam_status sam_activations_open(sam_activations **cache, const char *folder, sam_engine *engine,
+                                const sam_dataset *data, sam_objective objective, uint32_t first_block, sam_error *err);
+void sam_activations_close(sam_activations *cache); /* NULL is fine */
+
+/* The stream of these examples, packed in this order by sam_objective_pack. Valid until the next call. */
+sam_status sam_activations_input(sam_activations *cache, const uint32_t *indices, size_t count, size_t stride,
+                                 const float **input, sam_error *err);
+
+#endif

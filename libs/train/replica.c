@@ -1,0 +1,303 @@
+#include "train/replica.h"
+
+#include "base/memory.h"
+#include "train/trainable.h"
+
+#include <string.h>
+
+/* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
+#define PIECE 1024
+
+struct sam_replica {
+    const sam_model *model;
+    const sam_manifest *manifest;
+    const sam_kernels *kernels; /* for add_signed and perturb */
+    sam_trained_tensors trained;
+    sam_directions *directions;
+
+    /* History: round r has codes[r * codes_per_round ...], and `carried[r]` is the update's state before it. */
+    size_t codes_per_round;
+    uint8_t *codes;
+    sam_update_state *carried; /* [rounds + 1] */
+    uint64_t rounds, room;
+    uint64_t at; /* the state holds rounds [0, at) */
+};
+
+static sam_status open_parts(sam_replica *replica, sam_error *err)
+{
+    const sam_manifest *manifest = replica->manifest;
+    sam_status status = sam_trained_tensors_find(&replica->trained, replica->model, &manifest->trainable, err);
+    if (status == SAM_OK)
+        status = sam_kernels_choose(&replica->kernels, SAM_PRECISION_BF16, NULL, err);
+    if (status != SAM_OK)
+        return status;
+    const sam_directions_spec spec = {
+        .family = manifest->family,
+        .log2_k = manifest->log2_k,
+        .log2_pool = manifest->log2_pool,
+        .seed = manifest->seed,
+        .parameters = replica->trained.parameters,
+        .eta_log2 = manifest->eta_log2,
+    };
+    replica->directions = sam_directions_new(&spec);
+    replica->carried = sam_alloc(1, sizeof *replica->carried);
+    if (replica->directions == NULL || replica->carried == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for the state of %llu trained parameters",
+                        (unsigned long long)spec.parameters);
+    return SAM_OK;
+}
+
+sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const sam_manifest *manifest, sam_error *err)
+{
+    if (!sam_digest_equal(sam_model_digest(model), &manifest->base)) {
+        char ours[SAM_DIGEST_HEX], theirs[SAM_DIGEST_HEX];
+        sam_digest_hex(ours, sam_model_digest(model));
+        sam_digest_hex(theirs, &manifest->base);
+        return sam_fail(err, SAM_MISMATCH,
+                        "this is not the run's base: the model's digest is %.12s..., the run needs %.12s...", ours,
+                        theirs);
+    }
+    sam_replica *made = sam_alloc(1, sizeof *made);
+    if (made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
+    made->model = model;
+    made->manifest = manifest;
+    made->codes_per_round = (size_t)manifest->slots * manifest->probes;
+    sam_status status = open_parts(made, err);
+    if (status != SAM_OK) {
+        sam_replica_free(made);
+        return status;
+    }
+    *replica = made;
+    return SAM_OK;
+}
+
+void sam_replica_free(sam_replica *replica)
+{
+    if (replica == NULL)
+        return;
+    sam_trained_tensors_free(&replica->trained);
+    sam_directions_free(replica->directions);
+    sam_free(replica->codes);
+    sam_free(replica->carried);
+    sam_free(replica);
+}
+
+/* ---- history ---- */
+
+static bool make_room(sam_replica *replica)
+{
+    if (replica->rounds < replica->room)
+        return true;
+    uint64_t room = replica->room == 0 ? 256 : 2 * replica->room;
+    uint8_t *codes = sam_realloc(replica->codes, room, replica->codes_per_round);
+    if (codes == NULL)
+        return false;
+    replica->codes = codes;
+    sam_update_state *carried = sam_realloc(replica->carried, room + 1, sizeof *carried);
+    if (carried == NULL)
+        return false;
+    replica->carried = carried;
+    replica->room = room;
+    return true;
+}
+
+/* The moves of one round, appended; `sign` is -1 to take them back. */
+static bool moves_of_round(const sam_replica *replica, uint64_t round, int64_t sign, sam_move *moves,
+                           sam_update_state *after)
+{
+    const sam_manifest *manifest = replica->manifest;
+    int64_t *amounts = sam_alloc(replica->codes_per_round, sizeof *amounts);
+    if (amounts == NULL)
+        return false;
+    *after = replica->carried[round];
+    bool good = sam_update_round(&manifest->update, after, round, replica->codes + round * replica->codes_per_round,
+                                 manifest->slots, manifest->probes, amounts);
+    uint64_t first = sam_manifest_probe(manifest, round, 0);
+    for (size_t i = 0; good && i < replica->codes_per_round; i++)
+        moves[i] = (sam_move){first + i, sign * amounts[i]};
+    sam_free(amounts);
+    return good;
+}
+
+static sam_status remember(sam_replica *replica, const sam_round *round, sam_error *err)
+{
+    if (round->number != replica->rounds)
+        return sam_fail(err, SAM_CONFLICT, "round %llu where round %llu comes next", (unsigned long long)round->number,
+                        (unsigned long long)replica->rounds);
+    sam_move *moves = sam_alloc(replica->codes_per_round, sizeof *moves);
+    bool good = moves != NULL && make_room(replica);
+    if (good) {
+        memcpy(replica->codes + replica->rounds * replica->codes_per_round, round->codes, replica->codes_per_round);
+        good = moves_of_round(replica, replica->rounds, 1, moves, &replica->carried[replica->rounds + 1]);
+    }
+    sam_free(moves);
+    if (!good)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory applying round %llu", (unsigned long long)round->number);
+    replica->rounds++;
+    return SAM_OK;
+}
+
+sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_error *err)
+{
+    bool follows = replica->at == replica->rounds;
+    sam_status status = remember(replica, round, err);
+    return status == SAM_OK && follows ? sam_replica_seek(replica, replica->rounds, err) : status;
+}
+
+static sam_status remember_encoded(sam_replica *replica, const uint8_t *bytes, size_t length, sam_error *err)
+{
+    const sam_round_shape shape = {replica->manifest->slots, replica->manifest->probes};
+    sam_round round = {0};
+    sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
+    if (status == SAM_OK)
+        status = remember(replica, &round, err);
+    sam_round_free(&round);
+    return status;
+}
+
+sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
+                                     size_t count, sam_error *err)
+{
+    bool follows = replica->at == replica->rounds;
+    sam_status status = SAM_OK;
+    for (size_t i = 0; status == SAM_OK && i < count; i++)
+        status = remember_encoded(replica, rounds[i], lengths[i], err);
+    if (status == SAM_OK && follows)
+        status = sam_replica_seek(replica, replica->rounds, err);
+    return status;
+}
+
+uint64_t sam_replica_rounds(const sam_replica *replica)
+{
+    return replica->rounds;
+}
+
+uint64_t sam_replica_round(const sam_replica *replica)
+{
+    return replica->at;
+}
+
+sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err)
+{
+    if (round > replica->rounds)
+        return sam_fail(err, SAM_NOT_FOUND, "there is no round %llu yet: the log has %llu", (unsigned long long)round,
+                        (unsigned long long)replica->rounds);
+    uint64_t low = round < replica->at ? round : replica->at, high = round < replica->at ? replica->at : round;
+    int64_t sign = round < replica->at ? -1 : 1;
+    sam_move *moves = sam_alloc((high - low) * replica->codes_per_round, sizeof *moves);
+    bool good = moves != NULL;
+    sam_update_state after;
+    for (uint64_t r = low; good && r < high; r++)
+        good = moves_of_round(replica, r, sign, moves + (r - low) * replica->codes_per_round, &after);
+    good = good && sam_directions_move(replica->directions, moves, (size_t)(high - low) * replica->codes_per_round);
+    sam_free(moves);
+    if (!good)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory seeking round %llu", (unsigned long long)round);
+    replica->at = round;
+    return SAM_OK;
+}
+
+/* ---- what it is ---- */
+
+void sam_replica_digest(const sam_replica *replica, sam_digest *digest)
+{
+    uint8_t piece[4096];
+    sam_digest_stream stream;
+    sam_digest_begin(&stream);
+    uint64_t total = sam_directions_state_bytes(replica->directions);
+    for (uint64_t at = 0; at < total; at += sizeof piece) {
+        size_t size = total - at < sizeof piece ? (size_t)(total - at) : sizeof piece;
+        sam_directions_state_read(replica->directions, at, size, piece);
+        sam_digest_add(&stream, piece, size);
+    }
+    sam_digest_end(&stream, digest);
+}
+
+uint64_t sam_replica_parameters(const sam_replica *replica)
+{
+    return replica->trained.parameters;
+}
+
+uint64_t sam_replica_state_bytes(const sam_replica *replica)
+{
+    return sam_directions_state_bytes(replica->directions);
+}
+
+/* ---- weights ---- */
+
+static void add_state(const sam_replica *replica, uint64_t first, size_t count, float *theta)
+{
+    float offset[PIECE];
+    uint64_t signs[PIECE / 64];
+    const sam_direction_row row = {.offset = offset, .offset_signs = signs};
+    sam_directions_row(replica->directions, NULL, first, count, &row);
+    replica->kernels->add_signed(theta, offset, signs, count);
+}
+
+static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
+{
+    const sam_replica *replica = context;
+    sam_model_rows(replica->model, tensor, row, rows, out[0]);
+    uint64_t start = replica->trained.start[tensor];
+    if (start == SAM_NOT_TRAINED)
+        return;
+    uint64_t columns = sam_model_tensor_at(replica->model, tensor)->columns, total = rows * columns;
+    for (uint64_t at = 0; at < total; at += PIECE) {
+        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
+        add_state(replica, start + row * columns + at, size, out[0] + at);
+    }
+}
+
+sam_weight_source sam_replica_weights(const sam_replica *replica)
+{
+    return (sam_weight_source){replica, 1, theta_rows};
+}
+
+static unsigned variants_of(const sam_perturbation *perturbation)
+{
+    return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probes : perturbation->probes;
+}
+
+/* One piece of every variant, from base in the last one: its place is used up last. */
+static void perturb_piece(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
+{
+    float offset[PIECE], sizes[PIECE];
+    uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
+    const sam_direction_row row = {offset, offset_signs, signs, sizes};
+    const sam_replica *replica = p->replica;
+    bool sized = sam_directions_sized(replica->directions), both = p->estimator == SAM_TWO_POINT;
+    float *theta = out[variants_of(p) - 1] + at;
+    for (uint32_t i = 0; i < p->probes; i++) {
+        uint64_t probe = p->first_probe + i;
+        sam_directions_row(replica->directions, &probe, first, count, &row);
+        if (i == 0)
+            replica->kernels->add_signed(theta, offset, offset_signs, count);
+        replica->kernels->perturb(theta, sized ? sizes : NULL, signs, p->epsilon, count, out[both ? 2 * i : i] + at,
+                                  both ? out[2 * i + 1] + at : NULL);
+    }
+}
+
+static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
+{
+    const sam_perturbation *p = context;
+    const sam_replica *replica = p->replica;
+    unsigned variants = variants_of(p);
+    uint64_t columns = sam_model_tensor_at(replica->model, tensor)->columns, total = rows * columns;
+    sam_model_rows(replica->model, tensor, row, rows, out[variants - 1]);
+    uint64_t start = replica->trained.start[tensor];
+    if (start == SAM_NOT_TRAINED) {
+        for (unsigned v = 0; v + 1 < variants; v++)
+            memcpy(out[v], out[variants - 1], (size_t)total * sizeof(float));
+        return;
+    }
+    for (uint64_t at = 0; at < total; at += PIECE) {
+        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
+        perturb_piece(p, start + row * columns + at, size, (size_t)at, out);
+    }
+}
+
+sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation)
+{
+    return (sam_weight_source){perturbation, variants_of(perturbation), perturbed_rows};
+}

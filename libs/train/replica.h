@@ -1,0 +1,58 @@
+/* A replica: the base and the integer state at a round of a run. What every worker, gateway and replay holds.
+ *
+ *     sam_replica *replica;
+ *     sam_replica_new(&replica, model, manifest, err);
+ *     while (next round) sam_replica_apply(replica, &round, err);     // in order; the state follows
+ *     sam_replica_seek(replica, 100, err);                            // the state before round 100, exactly
+ *     sam_weight_source theta = sam_replica_weights(replica);         // for the engine and the exporters
+ *     sam_replica_free(replica);
+ *
+ * The replica keeps the codes of all rounds it has seen (a few bytes each), so any moment is at hand: seek moves the
+ * state by the records in between, which is exact because integer moves can be taken back (exact-zone.md section 5).
+ * Thread safety: weights may be read from many threads while nobody applies or seeks.
+ */
+#ifndef SAM_TRAIN_REPLICA_H
+#define SAM_TRAIN_REPLICA_H
+
+#include "model/kernels/kernels.h"
+#include "model/model.h"
+#include "run/manifest.h"
+#include "run/round.h"
+
+typedef struct sam_replica sam_replica;
+
+/* Borrows model and manifest. MISMATCH where the manifest names another base; INVALID where it trains what the model
+ * does not have. */
+sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const sam_manifest *manifest, sam_error *err);
+void sam_replica_free(sam_replica *replica); /* NULL is fine */
+
+/* The next round (CONFLICT otherwise). Where the state stands at the last round it moves along; else it stays. */
+sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_error *err);
+/* As many encoded rounds of a log as it takes, from the one after the last seen; decodes them, moves once. */
+sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
+                                     size_t count, sam_error *err);
+
+uint64_t sam_replica_rounds(const sam_replica *replica); /* seen so far */
+uint64_t sam_replica_round(const sam_replica *replica);  /* where the state stands: before this round */
+sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err);
+
+void sam_replica_digest(const sam_replica *replica, sam_digest *digest); /* exact-zone.md section 5 */
+uint64_t sam_replica_parameters(const sam_replica *replica);             /* that train */
+uint64_t sam_replica_state_bytes(const sam_replica *replica);
+
+/* theta, one variant. */
+sam_weight_source sam_replica_weights(const sam_replica *replica);
+
+/* The copies that a slot's probes need, formed tile by tile: for two-point theta + eps z_p, theta - eps z_p for each of
+ * the probes first..first + probes - 1 (2 * probes variants); for one-sided theta + eps z_p (probes variants). */
+typedef struct sam_perturbation {
+    const sam_replica *replica;
+    uint64_t first_probe;
+    uint32_t probes;
+    sam_estimator estimator;
+    float epsilon;
+} sam_perturbation;
+
+sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation); /* borrows it */
+
+#endif

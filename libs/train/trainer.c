@@ -1,0 +1,258 @@
+#include "train/trainer.h"
+
+#include "base/memory.h"
+#include "seed/code.h"
+#include "seed/sampler.h"
+#include "train/activations.h"
+#include "train/trainable.h"
+
+#include <math.h>
+#include <string.h>
+
+#define DATASETS 4
+/* Examples that an evaluation packs into one batch. */
+#define EVALUATION_BATCH 16
+
+typedef struct known_data {
+    const sam_dataset *data;
+    sam_activations *activations;
+} known_data;
+
+struct sam_trainer {
+    sam_trainer_parts parts;
+    uint32_t first_block; /* where a slot's run begins */
+    sam_sampler *sampler;
+    known_data known[DATASETS];
+    sam_batch batch;
+    float *scores; /* [variants][score_count] of the last run */
+    size_t score_room;
+};
+
+static sam_status make_sampler(sam_trainer *trainer, sam_error *err)
+{
+    const sam_dataset *train = trainer->parts.train;
+    const sam_manifest *manifest = trainer->parts.manifest;
+    if (train == NULL)
+        return SAM_OK;
+    size_t count = sam_dataset_count(train);
+    uint32_t *labels = sam_alloc(count, sizeof *labels);
+    if (labels == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for %zu labels", count);
+    for (size_t i = 0; i < count; i++)
+        labels[i] = sam_dataset_at(train, i)->label;
+    trainer->sampler =
+        sam_sampler_new(manifest->seed, manifest->balance ? labels : NULL, count, sam_dataset_classes(train));
+    sam_free(labels);
+    if (trainer->sampler == NULL)
+        return sam_fail(err, SAM_INVALID,
+                        "minibatches with equal labels need at least one example of each of the %u "
+                        "labels in the training data",
+                        sam_dataset_classes(train));
+    return SAM_OK;
+}
+
+sam_status sam_trainer_new(sam_trainer **trainer, const sam_trainer_parts *parts, sam_error *err)
+{
+    sam_trainer *made = sam_alloc(1, sizeof *made);
+    if (made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory making a trainer");
+    made->parts = *parts;
+    made->first_block = sam_first_live_block(sam_engine_model(parts->engine), &parts->manifest->trainable);
+    sam_status status = make_sampler(made, err);
+    if (status != SAM_OK) {
+        sam_trainer_free(made);
+        return status;
+    }
+    *trainer = made;
+    return SAM_OK;
+}
+
+void sam_trainer_free(sam_trainer *trainer)
+{
+    if (trainer == NULL)
+        return;
+    for (size_t i = 0; i < DATASETS; i++)
+        sam_activations_close(trainer->known[i].activations);
+    sam_sampler_free(trainer->sampler);
+    sam_batch_free(&trainer->batch);
+    sam_free(trainer->scores);
+    sam_free(trainer);
+}
+
+static sam_status activations_of(sam_trainer *trainer, const sam_dataset *data, sam_activations **activations,
+                                 sam_error *err)
+{
+    for (size_t i = 0; i < DATASETS; i++) {
+        known_data *known = &trainer->known[i];
+        if (known->data == data) {
+            *activations = known->activations;
+            return SAM_OK;
+        }
+        if (known->data != NULL)
+            continue;
+        sam_status status =
+            sam_activations_open(&known->activations, trainer->parts.cache_folder, trainer->parts.engine, data,
+                                 trainer->parts.manifest->objective, trainer->first_block, err);
+        if (status != SAM_OK)
+            return status;
+        known->data = data;
+        *activations = known->activations;
+        return SAM_OK;
+    }
+    return sam_fail(err, SAM_INTERNAL, "a trainer keeps activations of at most %d data sets", DATASETS);
+}
+
+static bool make_scores(sam_trainer *trainer, size_t count)
+{
+    if (count <= trainer->score_room)
+        return true;
+    float *scores = sam_realloc(trainer->scores, count, sizeof *scores);
+    if (scores == NULL)
+        return false;
+    trainer->scores = scores;
+    trainer->score_room = count;
+    return true;
+}
+
+/* Runs these examples of `data` through the live blocks; trainer->scores are [variants][batch.score_count] then. */
+static sam_status run(sam_trainer *trainer, const sam_dataset *data, const uint32_t *indices,
+                      const sam_example *const *examples, size_t count, const sam_weight_source *weights,
+                      sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    sam_batch *batch = &trainer->batch;
+    sam_batch_clear(batch);
+    sam_status status = sam_objective_pack(batch, manifest->objective, examples, count, err);
+    const float *input = NULL;
+    if (status == SAM_OK && trainer->first_block > 0) {
+        sam_activations *activations = NULL;
+        status = activations_of(trainer, data, &activations, err);
+        if (status == SAM_OK)
+            status = sam_activations_input(activations, indices, count, sam_engine_stride(batch->columns), &input, err);
+    }
+    if (status != SAM_OK)
+        return status;
+    if (!make_scores(trainer, weights->variants * batch->score_count))
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for scores");
+    float *scores[SAM_VARIANTS_MAX];
+    for (unsigned v = 0; v < weights->variants && v < SAM_VARIANTS_MAX; v++)
+        scores[v] = trainer->scores + v * batch->score_count;
+    const sam_pass pass = {
+        .batch = batch,
+        .weights = weights,
+        .first_block = trainer->first_block,
+        .end_block = sam_model_configuration(sam_engine_model(trainer->parts.engine))->blocks,
+        .input = input,
+        .scores = scores,
+    };
+    return sam_engine_run(trainer->parts.engine, &pass, err);
+}
+
+/* ---- slots ---- */
+
+/* Two-point: losses are L+, L- of each probe. One-sided: L of each probe, against their mean. */
+static void codes_of(const sam_manifest *manifest, const double *losses, uint8_t *codes)
+{
+    double epsilon = sam_manifest_epsilon(manifest), quantum = sam_manifest_quantum(manifest), mean = 0;
+    for (uint32_t p = 0; p < manifest->probes; p++)
+        mean += losses[p] / manifest->probes;
+    for (uint32_t p = 0; p < manifest->probes; p++) {
+        double scalar = manifest->estimator == SAM_TWO_POINT
+                            ? (losses[2 * (size_t)p] - losses[2 * (size_t)p + 1]) / (2 * epsilon)
+                            : (losses[p] - mean) / epsilon;
+        codes[p] = sam_code_encode(scalar / quantum);
+    }
+}
+
+/* The probes of a slot in groups that fit into one lockstep run. */
+static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, const uint32_t *indices,
+                            const sam_example *const *examples, double *losses, sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    uint32_t each = manifest->estimator == SAM_TWO_POINT ? 2 : 1, group = SAM_VARIANTS_MAX / each;
+    for (uint32_t done = 0; done < manifest->probes; done += group) {
+        uint32_t probes = manifest->probes - done < group ? manifest->probes - done : group;
+        const sam_perturbation perturbation = {trainer->parts.replica, first_probe + done, probes, manifest->estimator,
+                                               (float)sam_manifest_epsilon(manifest)};
+        const sam_weight_source weights = sam_perturbed_weights(&perturbation);
+        sam_status status = run(trainer, trainer->parts.train, indices, examples, manifest->batch, &weights, err);
+        if (status != SAM_OK)
+            return status;
+        for (uint32_t v = 0; v < probes * each; v++)
+            losses[done * each + v] = sam_objective_loss(manifest->objective, examples, manifest->batch,
+                                                         trainer->scores + v * trainer->batch.score_count, NULL);
+    }
+    return SAM_OK;
+}
+
+sam_status sam_trainer_slot(sam_trainer *trainer, uint64_t round, uint32_t slot, uint8_t *codes, double *loss,
+                            sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    if (trainer->parts.train == NULL || sam_replica_round(trainer->parts.replica) != round || slot >= manifest->slots)
+        return sam_fail(err, SAM_CONFLICT,
+                        "slot %u of round %llu cannot be computed here: the state stands at round %llu", slot,
+                        (unsigned long long)round, (unsigned long long)sam_replica_round(trainer->parts.replica));
+    size_t variants = (size_t)manifest->probes * (manifest->estimator == SAM_TWO_POINT ? 2 : 1);
+    uint32_t *indices = sam_alloc(manifest->batch, sizeof *indices);
+    const sam_example **examples = sam_alloc(manifest->batch, sizeof *examples);
+    double *losses = sam_alloc(variants, sizeof *losses);
+    sam_status status = SAM_OK;
+    if (indices == NULL || examples == NULL || losses == NULL) {
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a minibatch of %u", manifest->batch);
+        goto done;
+    }
+    sam_sampler_batch(trainer->sampler, round * manifest->slots + slot, manifest->batch, indices);
+    for (uint32_t b = 0; b < manifest->batch; b++)
+        examples[b] = sam_dataset_at(trainer->parts.train, indices[b]);
+    status = losses_of(trainer, sam_manifest_probe(manifest, round, slot), indices, examples, losses, err);
+    if (status != SAM_OK)
+        goto done;
+    codes_of(manifest, losses, codes);
+    double sum = 0;
+    for (size_t v = 0; v < variants; v++)
+        sum += losses[v];
+    if (loss != NULL)
+        *loss = sum / (double)variants;
+done:
+    sam_free(indices);
+    sam_free(examples);
+    sam_free(losses);
+    return status;
+}
+
+/* ---- evaluation ---- */
+
+sam_status sam_trainer_evaluate(sam_trainer *trainer, const sam_dataset *data, size_t first, size_t count,
+                                sam_outcome *outcomes, sam_error *err)
+{
+    const sam_weight_source weights = sam_replica_weights(trainer->parts.replica);
+    sam_objective objective = trainer->parts.manifest->objective;
+    for (size_t done = 0; done < count; done += EVALUATION_BATCH) {
+        uint32_t indices[EVALUATION_BATCH];
+        const sam_example *examples[EVALUATION_BATCH];
+        size_t size = count - done < EVALUATION_BATCH ? count - done : EVALUATION_BATCH;
+        for (size_t i = 0; i < size; i++) {
+            indices[i] = (uint32_t)(first + done + i);
+            examples[i] = sam_dataset_at(data, first + done + i);
+        }
+        sam_status status = run(trainer, data, indices, examples, size, &weights, err);
+        if (status != SAM_OK)
+            return status;
+        sam_objective_loss(objective, examples, size, trainer->scores, outcomes + done);
+    }
+    return SAM_OK;
+}
+
+sam_evaluation sam_evaluation_of(const sam_dataset *data, size_t first, size_t count, const sam_outcome *outcomes,
+                                 uint64_t round)
+{
+    double loss = 0;
+    sam_evaluation evaluation = {.at = round, .examples = (uint32_t)count};
+    for (size_t i = 0; i < count; i++) {
+        loss += outcomes[i].loss;
+        evaluation.correct += outcomes[i].answer == sam_dataset_at(data, first + i)->label;
+    }
+    evaluation.loss_micro = isfinite(loss) && loss > 0 ? (uint64_t)(loss * 1e6 + 0.5) : 0;
+    return evaluation;
+}
