@@ -80,6 +80,16 @@ sam_status sam_tokenizer_add_merge(sam_tokenizer *tokenizer, size_t index, const
     return SAM_OK;
 }
 
+sam_status sam_tokenizer_add_merge_line(sam_tokenizer *tokenizer, size_t index, const char *text, size_t length,
+                                        sam_error *err)
+{
+    const char *space = length < 3 ? NULL : memchr(text + 1, ' ', length - 2);
+    if (space == NULL)
+        return sam_fail(err, SAM_CORRUPT, "merge %zu is not two texts with a space between", index);
+    size_t left = (size_t)(space - text);
+    return sam_tokenizer_add_merge(tokenizer, index, text, left, space + 1, length - left - 1, err);
+}
+
 static uint32_t byte_token(const sam_tokenizer *tokenizer, uint8_t byte)
 {
     char text[8];

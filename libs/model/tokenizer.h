@@ -23,7 +23,7 @@ typedef enum sam_tokens_mode {
     SAM_TOKENS_PLAIN = 0,   /* text only: neither BOS nor special tokens are recognised */
     SAM_TOKENS_BOS = 1,     /* put BOS first where the model wants one */
     SAM_TOKENS_SPECIAL = 2, /* "<|im_start|>" and its like in the text become their token */
-} sam_tokens_mode; /* flags, may be or-ed */
+} sam_tokens_mode;          /* flags, may be or-ed */
 
 sam_status sam_tokenizer_from_gguf(sam_tokenizer **tokenizer, const sam_gguf *gguf, sam_error *err);
 sam_status sam_tokenizer_from_json(sam_tokenizer **tokenizer, const char *path, sam_error *err);
@@ -33,7 +33,8 @@ void sam_tokenizer_free(sam_tokenizer *tokenizer); /* NULL is fine */
 sam_status sam_tokenizer_encode(const sam_tokenizer *tokenizer, const char *text, size_t length, unsigned mode,
                                 uint32_t **tokens, size_t *count, sam_error *err);
 
-/* Appends the text of the tokens. Numbers beyond the vocabulary are INVALID. Special tokens are written as their name. */
+/* Appends the text of the tokens. Numbers beyond the vocabulary are INVALID. Special tokens are written as their name.
+ */
 sam_status sam_tokenizer_decode(const sam_tokenizer *tokenizer, const uint32_t *tokens, size_t count, sam_buffer *text,
                                 sam_error *err);
 

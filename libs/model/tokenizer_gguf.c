@@ -38,28 +38,19 @@ static sam_status read_tokens(sam_tokenizer *tokenizer, const sam_gguf *gguf, sa
     return status;
 }
 
-/* "left right": the one space stands after the first byte, since a side may not be empty. */
-static sam_status read_merge(sam_tokenizer *tokenizer, const sam_gguf *gguf, size_t index, sam_error *err)
-{
-    const char *text;
-    size_t length;
-    if (!sam_gguf_array_text(gguf, MERGES, index, &text, &length))
-        return sam_fail(err, SAM_CORRUPT, MERGES " is no list of strings");
-    const char *space = length < 3 ? NULL : memchr(text + 1, ' ', length - 2);
-    if (space == NULL)
-        return sam_fail(err, SAM_CORRUPT, "merge %zu is not two texts with a space between", index);
-    size_t left = (size_t)(space - text);
-    return sam_tokenizer_add_merge(tokenizer, index, text, left, space + 1, length - left - 1, err);
-}
-
 static sam_status read_merges(sam_tokenizer *tokenizer, const sam_gguf *gguf, sam_error *err)
 {
     size_t count = sam_gguf_array_length(gguf, MERGES);
     if (!sam_gguf_has(gguf, MERGES))
         return sam_fail(err, SAM_CORRUPT, "the key " MERGES " is missing, which tokenizers of this kind need");
     sam_status status = sam_merges_reserve(&tokenizer->merges, count, err);
-    for (size_t i = 0; i < count && status == SAM_OK; i++)
-        status = read_merge(tokenizer, gguf, i, err);
+    for (size_t i = 0; i < count && status == SAM_OK; i++) {
+        const char *text;
+        size_t length;
+        if (!sam_gguf_array_text(gguf, MERGES, i, &text, &length))
+            return sam_fail(err, SAM_CORRUPT, MERGES " is no list of strings");
+        status = sam_tokenizer_add_merge_line(tokenizer, i, text, length, err);
+    }
     return status;
 }
 

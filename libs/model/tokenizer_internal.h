@@ -5,6 +5,7 @@
  *     tokenizer_spm.c    SentencePiece BPE
  *     tokenizer_gguf.c   made from GGUF metadata
  *     tokenizer_json.c   made from tokenizer.json and the tokenizer_config.json beside it
+ *     tokenizer_steps.c  its normalizer, pre_tokenizer and post_processor
  *     tokenizer_write.c  written as those two
  *
  * Text takes this way: added tokens are cut out; each stretch between them is normalized, cut into pieces by the
@@ -39,6 +40,7 @@ struct sam_tokenizer {
     sam_merges merges;
     sam_pretokenizer pretokenizer; /* byte-level only */
     sam_space_prefix space_prefix;
+    bool alphabet_set;                       /* while reading steps: ByteLevel, or U+2581 for spaces, was there */
     bool nfc;                                /* text is put in Normalization Form C first */
     bool add_bos;                            /* SAM_TOKENS_BOS puts one */
     bool ignore_merges;                      /* a piece that is a token is that token, however its merges go */
@@ -91,8 +93,17 @@ uint32_t sam_byte_letter(uint8_t byte);
 sam_status sam_tokenizer_add_merge(sam_tokenizer *tokenizer, size_t index, const char *left, size_t left_length,
                                    const char *right, size_t right_length, sam_error *err);
 
+/* The same from "left right": the one space stands after the first byte, since a side may not be empty. */
+sam_status sam_tokenizer_add_merge_line(sam_tokenizer *tokenizer, size_t index, const char *text, size_t length,
+                                        sam_error *err);
+
 /* Merges in the order of the scores of what they make; equal scores have equal rank. scores[token]. */
 sam_status sam_spm_derive_merges(sam_tokenizer *tokenizer, const float *scores, sam_error *err);
+
+/* The normalizer, pre_tokenizer and post_processor of a tokenizer.json, into the tokenizer. */
+struct json_t;
+sam_status sam_tokenizer_read_steps(sam_tokenizer *tokenizer, const struct json_t *root, sam_error *err);
+bool sam_tokenizer_is_byte_level(const struct json_t *root); /* whether a step of the pre_tokenizer is ByteLevel */
 
 /* <0xNN> as a byte, or -1. */
 int sam_spm_byte(const char *text, size_t length);
