@@ -24,6 +24,9 @@
 #define SAM_SLOTS_MAX 4096u
 #define SAM_PROBES_MAX 256u
 #define SAM_BATCH_MAX 65536u
+#define SAM_CHUNKS_MAX 1024u
+#define SAM_ROUNDS_MAX ((uint64_t)1 << 40)      /* so that the number of a probe fits 64 bits */
+#define SAM_MANIFEST_MAX ((size_t)1024 * 1024) /* bytes of canonical text */
 
 typedef enum sam_mode { SAM_MODE_SYNC, SAM_MODE_FEDERATED, SAM_MODE_FLOOD } sam_mode;
 typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION, SAM_OBJECTIVE_METRIC } sam_objective;

@@ -18,6 +18,8 @@
 
 #include <stdint.h>
 
+#define SAM_ROUND_EVALUATIONS_MAX 64u
+
 typedef struct sam_round_shape {
     uint32_t slots, probes;
 } sam_round_shape;
@@ -54,5 +56,8 @@ sam_status sam_round_decode(sam_round *round, const sam_round_shape *shape, cons
 /* Is `bytes` chained to `previous`? MISMATCH with the round's number otherwise. `chain`, where not NULL: its own. */
 sam_status sam_round_verify(const uint8_t *bytes, size_t length, const sam_digest *previous, sam_digest *chain,
                             sam_error *err);
+
+/* No encoded round of this shape has more bytes. */
+size_t sam_round_longest(const sam_round_shape *shape);
 
 #endif
