@@ -12,9 +12,9 @@ static const uint32_t COSINE[65] = {65536, 65497, 65378, 65181, 64906, 64554, 64
                                     14563, 13248, 11980, 10762, 9598,  8489,  7438,  6448,  5522,  4662,  3869,
                                     3146,  2494,  1915,  1411,  982,   630,   355,   158,   39,    0};
 
-static uint32_t share_of(uint64_t part, uint64_t whole)
+static uint32_t share_of(u128 part, u128 whole)
 {
-    return (uint32_t)((u128)WHOLE * part / whole);
+    return (uint32_t)(WHOLE * part / whole);
 }
 
 static uint32_t cosine(uint64_t t, uint64_t length)
@@ -30,7 +30,7 @@ static uint32_t cosine(uint64_t t, uint64_t length)
 static uint32_t share_before_floor(const sam_schedule *schedule, uint64_t round)
 {
     if (round < schedule->warmup)
-        return share_of(round + 1, schedule->warmup + 1);
+        return share_of((u128)round + 1, (u128)schedule->warmup + 1);
     uint64_t t = round - schedule->warmup;
     uint64_t length = schedule->horizon > schedule->warmup ? schedule->horizon - schedule->warmup : 1;
     switch (schedule->kind) {
@@ -39,7 +39,7 @@ static uint32_t share_before_floor(const sam_schedule *schedule, uint64_t round)
     case SAM_SCHEDULE_COSINE:
         return cosine(t, length);
     case SAM_SCHEDULE_INVERSE:
-        return share_of(length, length + t);
+        return share_of(length, (u128)length + t);
     case SAM_SCHEDULE_CONSTANT:
         break;
     }

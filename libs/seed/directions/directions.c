@@ -9,6 +9,9 @@
 /* Rows longer than this are formed in pieces, with room on the stack. */
 #define PIECE 1024
 
+/* Far beyond any model; keeps products of sizes within 64 bits. */
+#define LARGEST_PARAMETERS ((uint64_t)1 << 48)
+
 static const sam_direction_family *const FAMILIES[] = {
     [SAM_SKETCH] = &sam_family_sketch,
     [SAM_DENSE_RADEMACHER] = &sam_family_rademacher,
@@ -25,7 +28,8 @@ static float power_of_two(int log2)
 
 static bool spec_holds(const sam_directions_spec *spec)
 {
-    if ((unsigned)spec->family >= sizeof FAMILIES / sizeof FAMILIES[0] || spec->parameters == 0)
+    if ((unsigned)spec->family >= sizeof FAMILIES / sizeof FAMILIES[0] || spec->parameters == 0 ||
+        spec->parameters > LARGEST_PARAMETERS)
         return false;
     if (spec->eta_log2 < -100 || spec->eta_log2 > 0 || spec->log2_pool > 62)
         return false;
