@@ -5,6 +5,9 @@
  *     ...
  *     json_decref(config);
  *
+ * Pitfall: where an allocation inside jansson fails, its lexer may lose a byte of a string or report a mistake in the
+ * text (2.14), so such a failure can show as CORRUPT or UNSUPPORTED instead of NO_MEMORY.
+ *
  * Duplicate members are refused, since readers disagree on which one counts. Thread safety: pure functions.
  */
 #ifndef SAM_MODEL_JSON_H
