@@ -1,0 +1,280 @@
+#include "seed/directions/directions.h"
+
+#include "seed/philox.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PARAMETERS 1500
+#define MOVES      50
+
+static const sam_directions_spec SPECS[] = {
+    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, .parameters = PARAMETERS, .eta_log2 = -20},
+    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, .parameters = PARAMETERS, .eta_log2 = -20, .epoch = 2},
+    {.family = SAM_DENSE_RADEMACHER, .seed = 23, .parameters = PARAMETERS, .eta_log2 = -20},
+    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, .parameters = PARAMETERS, .eta_log2 = -20},
+    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, .parameters = PARAMETERS, .eta_log2 = -20},
+};
+#define SPEC_COUNT (sizeof SPECS / sizeof SPECS[0])
+
+static uint64_t draw(uint64_t *state) /* xorshift64 */
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+static void draw_moves(sam_move *moves, size_t count, uint64_t seed)
+{
+    for (size_t m = 0; m < count; m++) {
+        moves[m].probe = draw(&seed) % 100000;
+        moves[m].amount = (int64_t)draw(&seed) >> (2 + draw(&seed) % 60);
+    }
+}
+
+static sam_directions *open(const sam_directions_spec *spec)
+{
+    sam_directions *directions = sam_directions_new(spec);
+    assert_non_null(directions);
+    return directions;
+}
+
+static uint8_t *state_of(const sam_directions *directions)
+{
+    size_t length = (size_t)sam_directions_state_bytes(directions);
+    uint8_t *bytes = malloc(length);
+    assert_non_null(bytes);
+    sam_directions_state_read(directions, 0, length, bytes);
+    return bytes;
+}
+
+static void assert_same_state(const sam_directions *a, const sam_directions *b)
+{
+    uint8_t *left = state_of(a), *right = state_of(b);
+    assert_memory_equal(left, right, (size_t)sam_directions_state_bytes(a));
+    free(left);
+    free(right);
+}
+
+static void moves_commute_in_any_order_and_grouping(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *at_once = open(&SPECS[s]), *one_by_one = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 31 + s);
+        assert_true(sam_directions_move(at_once, moves, MOVES));
+        for (size_t m = 0; m < MOVES; m++) /* 7 is prime to 50: each once, in another order */
+            assert_true(sam_directions_move(one_by_one, &moves[(7 * m + 3) % MOVES], 1));
+        assert_same_state(at_once, one_by_one);
+        sam_directions_free(at_once);
+        sam_directions_free(one_by_one);
+    }
+}
+
+static void a_move_taken_back_leaves_no_trace(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *whole = open(&SPECS[s]), *without = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 41 + s);
+        assert_true(sam_directions_move(whole, moves, MOVES));
+        assert_true(sam_directions_move(without, moves, 20));
+        for (size_t m = 20; m < MOVES; m++)
+            moves[m].amount = -moves[m].amount;
+        assert_true(sam_directions_move(whole, moves + 20, MOVES - 20));
+        assert_same_state(whole, without);
+        sam_directions_free(whole);
+        sam_directions_free(without);
+    }
+}
+
+static void reset_is_the_state_of_a_start(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *used = open(&SPECS[s]), *fresh = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 51);
+        assert_true(sam_directions_move(used, moves, MOVES));
+        sam_directions_reset(used);
+        assert_same_state(used, fresh);
+        float base = 0.1f, theta;
+        sam_directions_weights(used, 77, 1, &base, &theta);
+        assert_true(theta == base);
+        sam_directions_free(used);
+        sam_directions_free(fresh);
+    }
+}
+
+static int bit(const uint32_t words[4], uint64_t j)
+{
+    return (int)(words[j / 32] >> (j % 32) & 1);
+}
+
+/* Section 2, one element at a time. */
+static float plain_probe(const sam_directions *directions, uint64_t probe, uint64_t i)
+{
+    const sam_directions_spec *spec = sam_directions_get_spec(directions);
+    uint32_t words[4];
+    if (spec->family == SAM_SKETCH) {
+        sam_philox(words, spec->seed, sam_counter(i / 128, SAM_STREAM_SIGNS, spec->epoch));
+        uint64_t both = sam_directions_walk(directions, probe) & (i % ((uint64_t)1 << spec->log2_k));
+        return (bit(words, i % 128) + __builtin_popcountll(both)) % 2 == 0 ? 1.0f : -1.0f;
+    }
+    uint64_t number = spec->log2_pool == 0 ? probe : sam_directions_walk(directions, probe);
+    sam_philox(words, spec->seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, spec->epoch));
+    uint64_t key = words[0] | (uint64_t)words[1] << 32, block = spec->family == SAM_DENSE_GAUSSIAN ? 16 : 128;
+    sam_philox(words, key, sam_counter(i / block, SAM_STREAM_DIRECTION, 0));
+    if (block == 128)
+        return bit(words, i % 128) != 0 ? -1.0f : 1.0f;
+    /* no table here: the sign is the byte's top bit, the size grows with its distance from the middle */
+    unsigned byte = words[i % 16 / 4] >> (8 * (i % 4)) & 0xff;
+    return byte >= 128 ? (float)(byte - 128) : -(float)(127 - byte);
+}
+
+/* Values of z against the plain definition: equal, or for gaussian in the same order of sizes with the same sign. */
+static void check_element(const sam_directions *directions, float z, float plain)
+{
+    if (!sam_directions_sized(directions)) {
+        assert_true(z == plain);
+        return;
+    }
+    double step = (fabs((double)plain) + 0.5) / 128;                 /* the share of bytes nearer to the middle */
+    double around = erf(fabs((double)z) / 1.4142135623730951);       /* the normal's mass within |z| */
+    assert_true(fabs(around - step) < 0.0135);                       /* 1/64 of a standard deviation at the centre */
+    assert_true(z == 0 || (z < 0) == (plain < 0 || signbit(plain))); /* -0: byte 127 */
+}
+
+static bool sign_at(const uint64_t *signs, size_t i)
+{
+    return (signs[i / 64] >> (i % 64) & 1) != 0;
+}
+
+static void check_row(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count)
+{
+    float offset[PARAMETERS], sizes[PARAMETERS];
+    uint64_t offset_signs[PARAMETERS / 64 + 1], probe_signs[PARAMETERS / 64 + 1];
+    const sam_direction_row row = {offset, offset_signs, probe_signs, sizes};
+    sam_directions_row(directions, &probe, first, count, &row);
+    for (size_t i = 0; i < count; i++) {
+        float size = sam_directions_sized(directions) ? sizes[i] : 1.0f;
+        check_element(directions, sign_at(probe_signs, i) ? -size : size, plain_probe(directions, probe, first + i));
+        float zero = 0, theta, added = sign_at(offset_signs, i) ? -offset[i] : offset[i];
+        sam_directions_weights(directions, first + i, 1, &zero, &theta);
+        assert_true(theta == added);
+    }
+}
+
+static void rows_equal_the_plain_definition_at_any_offset(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t first;
+        size_t count;
+    } CASES[] = {{0, 1}, {0, 64}, {1, 63}, {63, 2}, {37, 500}, {500, 30}, {511, 2}, {127, 129}, {1023, 477}, {0, 1500}};
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 61 + s);
+        assert_true(sam_directions_move(directions, moves, MOVES));
+        for (size_t c = 0; c < sizeof CASES / sizeof CASES[0]; c++)
+            check_row(directions, 1000 * c + s, CASES[c].first, CASES[c].count);
+        sam_directions_free(directions);
+    }
+}
+
+/* What a move of one unit does to the weights is what the probe says. */
+static void a_move_goes_along_its_probe(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]);
+        const sam_move move = {12345, -3};
+        float z[PARAMETERS], base[PARAMETERS] = {0}, theta[PARAMETERS];
+        assert_true(sam_directions_move(directions, &move, 1));
+        sam_directions_probe(directions, move.probe, 0, PARAMETERS, z);
+        sam_directions_weights(directions, 0, PARAMETERS, base, theta);
+        for (size_t i = 0; i < PARAMETERS; i++)
+            assert_true(theta[i] == ldexpf(3 * z[i], -20));
+        sam_directions_free(directions);
+    }
+}
+
+static void sketch_probes_are_orthogonal_over_whole_turns_of_k(void **state)
+{
+    (void)state;
+    const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .seed = 3, .parameters = 640};
+    sam_directions *directions = open(&spec);
+    for (uint64_t a = 0; a < 64; a++)
+        for (uint64_t b = 0; b <= a; b++) {
+            float left[640], right[640], product = 0;
+            sam_directions_probe(directions, a, 0, 640, left);
+            sam_directions_probe(directions, b, 0, 640, right);
+            for (size_t i = 0; i < 640; i++)
+                product += left[i] * right[i];
+            assert_true(product == (a == b ? 640.0f : 0.0f));
+        }
+    sam_directions_free(directions);
+}
+
+static void state_is_read_the_same_in_pieces(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 71);
+        assert_true(sam_directions_move(directions, moves, MOVES));
+        size_t length = (size_t)sam_directions_state_bytes(directions);
+        uint8_t *whole = state_of(directions), piece[13];
+        for (size_t at = 0; at < length; at += sizeof piece) {
+            size_t size = length - at < sizeof piece ? length - at : sizeof piece;
+            sam_directions_state_read(directions, at, size, piece);
+            assert_memory_equal(piece, whole + at, size);
+        }
+        free(whole);
+        sam_directions_free(directions);
+    }
+}
+
+static void specs_out_of_range_are_refused(void **state)
+{
+    (void)state;
+    const sam_directions_spec bad[] = {
+        {.family = SAM_SKETCH, .log2_k = 5, .parameters = 10},
+        {.family = SAM_SKETCH, .log2_k = 27, .parameters = 10},
+        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 0},
+        {.family = SAM_SKETCH, .log2_k = 10, .parameters = UINT64_MAX},
+        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = 1},
+        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = -101},
+        {.family = SAM_DENSE_GAUSSIAN, .parameters = 10, .log2_pool = 63},
+        {.family = (sam_family)7, .parameters = 10},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_null(sam_directions_new(&bad[i]));
+    sam_directions_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(moves_commute_in_any_order_and_grouping),
+        cmocka_unit_test(a_move_taken_back_leaves_no_trace),
+        cmocka_unit_test(reset_is_the_state_of_a_start),
+        cmocka_unit_test(rows_equal_the_plain_definition_at_any_offset),
+        cmocka_unit_test(a_move_goes_along_its_probe),
+        cmocka_unit_test(sketch_probes_are_orthogonal_over_whole_turns_of_k),
+        cmocka_unit_test(state_is_read_the_same_in_pieces),
+        cmocka_unit_test(specs_out_of_range_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
