@@ -4,7 +4,7 @@
 
 FOLDER: an export as safetensors (f32); GGUF: an export as f16 of the same weights. With BASE_GGUF, of which both are
 the unchanged export: the tensors must also equal, to the bit, what transformers itself reads from it.
-Needs: gguf, numpy, torch, transformers. Exit status 1 and a line for each difference.
+Needs: gguf, numpy, torch, transformers; for BASE_GGUF also accelerate. Exit status 1 and a line for each difference.
 """
 import json
 import os
@@ -74,9 +74,10 @@ def check_base(path, state, config):
     for name, values in theirs.items():
         equal = np.array_equal(values.numpy().view(np.uint32), state[name].numpy().view(np.uint32))
         check(equal, f"{name} is not what transformers reads from the base")
-    for name in ("rms_norm_eps", "hidden_size", "num_key_value_heads", "vocab_size", "max_position_embeddings",
-                 "rope_parameters"):
-        check(getattr(config, name) == getattr(base.config, name), f"config {name} differs")
+    check(np.float32(config.rms_norm_eps) == np.float32(base.config.rms_norm_eps), "config rms_norm_eps differs")
+    for name in ("hidden_size", "num_key_value_heads", "vocab_size", "max_position_embeddings", "rope_parameters"):
+        ours, theirs_value = getattr(config, name), getattr(base.config, name)
+        check(ours == theirs_value, f"config {name} is {ours}, transformers reads {theirs_value}")
     print(f"{path}: {len(theirs)} tensors equal what transformers reads from it")
 
 
