@@ -37,8 +37,7 @@ static const sam_tensor_template QWEN2[] = {
 /* clang-format on */
 
 /* Old exports store the rotary frequencies, which follow from rope_theta. */
-static const char *const LLAMA_HARMLESS[] = {HF("self_attn.rotary_emb.inv_freq"), GGUF("attn_rot_embd"),
-                                             NULL};
+static const char *const LLAMA_HARMLESS[] = {HF("self_attn.rotary_emb.inv_freq"), GGUF("attn_rot_embd"), NULL};
 
 #define TENSORS(table) .tensors = (table), .tensor_count = sizeof(table) / sizeof *(table)
 

@@ -257,7 +257,8 @@ static void every_allocation_may_fail(void **state)
         sam_safetensors_close(files);
         sam_buffer_free(&header);
         /* jansson takes a failed allocation inside a string for a mistake in the JSON */
-        if ((opened != SAM_OK && opened != SAM_NO_MEMORY && opened != SAM_CORRUPT) || (written != SAM_OK && written != SAM_NO_MEMORY))
+        if ((opened != SAM_OK && opened != SAM_NO_MEMORY && opened != SAM_CORRUPT) ||
+            (written != SAM_OK && written != SAM_NO_MEMORY))
             fail_msg("allocation %ld: opened %s, written %s", n, sam_status_name(opened), sam_status_name(written));
         done = opened == SAM_OK && written == SAM_OK;
     }
