@@ -26,7 +26,14 @@ typedef enum sam_tokens_mode {
 } sam_tokens_mode;          /* flags, may be or-ed */
 
 sam_status sam_tokenizer_from_gguf(sam_tokenizer **tokenizer, const sam_gguf *gguf, sam_error *err);
+
+/* A tokenizer.json, and what tokenizer_config.json and chat_template.jinja beside it add, where they are. What it asks
+ * for and this build does not know is UNSUPPORTED, by name. */
 sam_status sam_tokenizer_from_json(sam_tokenizer **tokenizer, const char *path, sam_error *err);
+
+/* A tokenizer.json in memory, which need not live on. `name` is what errors call it. */
+sam_status sam_tokenizer_from_json_bytes(sam_tokenizer **tokenizer, const uint8_t *bytes, size_t length,
+                                         const char *name, sam_error *err);
 void sam_tokenizer_free(sam_tokenizer *tokenizer); /* NULL is fine */
 
 /* The array is new memory for the caller (sam_free). Bytes that are not UTF-8 are encoded as bytes, never refused. */

@@ -85,7 +85,7 @@ sam_status sam_bpe_encode(sam_encoding *encoding, const char *text, size_t lengt
 {
     sam_status status = normalize(encoding, &text, &length, first, err);
     sam_pieces pieces = sam_pieces_of(&encoding->tokenizer->pretokenizer, text, length);
-    size_t start, size;
+    size_t start = 0, size = 0;
     while (status == SAM_OK && sam_pieces_next(&pieces, &start, &size))
         status = encode_piece(encoding, text + start, size, err);
     return status;

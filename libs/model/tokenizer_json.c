@@ -12,18 +12,12 @@ static const char *text_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-static sam_status read_json(json_t **root, const char *path, sam_error *err)
+static sam_status parse_json(json_t **root, const uint8_t *bytes, size_t length, const char *name, sam_error *err)
 {
-    *root = NULL;
-    sam_file_map file;
-    sam_status status = sam_file_map_open(&file, path, err);
-    if (status != SAM_OK)
-        return status;
     json_error_t where;
-    *root = json_loadb((const char *)file.bytes, file.length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
-    sam_file_map_close(&file);
+    *root = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
     if (*root == NULL)
-        return sam_fail(err, SAM_CORRUPT, "%s: line %d, column %d: %s", path, where.line, where.column, where.text);
+        return sam_fail(err, SAM_CORRUPT, "%s: line %d, column %d: %s", name, where.line, where.column, where.text);
     return SAM_OK;
 }
 
@@ -38,35 +32,43 @@ static sam_status read_number(const json_t *value, const char *text, size_t *num
     return SAM_OK;
 }
 
-static sam_status count_tokens(const json_t *vocab, const json_t *added, size_t *count, sam_error *err)
+/* Raises `count` so that it covers the number. */
+static sam_status count_token(const json_t *number, const char *text, size_t *count, sam_error *err)
 {
-    const char *text;
-    json_t *value;
-    size_t number;
-    *count = 0;
-    json_object_foreach((json_t *)(uintptr_t)vocab, text, value)
-    {
-        if (read_number(value, text, &number, err) != SAM_OK)
-            return SAM_CORRUPT;
-        *count = number >= *count ? number + 1 : *count;
-    }
-    for (size_t i = 0; i < json_array_size(added); i++) {
-        const json_t *token = json_array_get(added, i);
-        const char *content = text_of(token, "content");
-        if (content == NULL)
-            return sam_fail(err, SAM_CORRUPT, "added token %zu has no content", i);
-        if (read_number(json_object_get(token, "id"), content, &number, err) != SAM_OK)
-            return SAM_CORRUPT;
-        *count = number >= *count ? number + 1 : *count;
-    }
-    return SAM_OK;
+    size_t value = 0;
+    sam_status status = read_number(number, text, &value, err);
+    if (status == SAM_OK && value >= *count)
+        *count = value + 1;
+    return status;
 }
 
-static sam_status read_vocab(sam_tokenizer *tokenizer, const json_t *vocab, sam_error *err)
+static sam_status count_tokens(json_t *vocab, const json_t *added, size_t *count, sam_error *err)
 {
     const char *text;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)vocab, text, value)
+    sam_status status = SAM_OK;
+    *count = 0;
+    json_object_foreach(vocab, text, value)
+    {
+        status = count_token(value, text, count, err);
+        if (status != SAM_OK)
+            return status;
+    }
+    for (size_t i = 0; i < json_array_size(added) && status == SAM_OK; i++) {
+        const json_t *token = json_array_get(added, i);
+        text = text_of(token, "content");
+        if (text == NULL)
+            return sam_fail(err, SAM_CORRUPT, "added token %zu has no content", i);
+        status = count_token(json_object_get(token, "id"), text, count, err);
+    }
+    return status;
+}
+
+static sam_status read_vocab(sam_tokenizer *tokenizer, json_t *vocab, sam_error *err)
+{
+    const char *text;
+    json_t *value;
+    json_object_foreach(vocab, text, value)
     {
         size_t length = strlen(text);
         bool byte = tokenizer->byte_fallback && sam_spm_byte(text, length) >= 0;
@@ -103,7 +105,8 @@ static sam_status read_added_token(sam_tokenizer *tokenizer, const json_t *token
 
 static sam_status read_tokens(sam_tokenizer *tokenizer, const json_t *root, const json_t *model, sam_error *err)
 {
-    const json_t *vocab = json_object_get(model, "vocab"), *added = json_object_get(root, "added_tokens");
+    json_t *vocab = json_object_get(model, "vocab");
+    const json_t *added = json_object_get(root, "added_tokens");
     size_t count;
     if (!json_is_object(vocab))
         return sam_fail(err, SAM_CORRUPT, "the model has no vocab");
@@ -244,15 +247,20 @@ static char *beside(const char *path, const char *name)
 
 static sam_status read_config_file(sam_tokenizer *tokenizer, const char *path, sam_error *err)
 {
-    json_t *config = NULL;
-    sam_status status = sam_file_exists(path) ? read_json(&config, path, err) : SAM_OK;
-    if (config != NULL) {
-        status = read_config(tokenizer, config, err);
-        if (status != SAM_OK)
-            sam_fail_context(err, "%s", path);
-    }
+    if (!sam_file_exists(path))
+        return SAM_OK;
+    sam_file_map file;
+    sam_status status = sam_file_map_open(&file, path, err);
+    if (status != SAM_OK)
+        return status;
+    json_t *config;
+    status = parse_json(&config, file.bytes, file.length, path, err);
+    sam_file_map_close(&file);
+    if (status != SAM_OK)
+        return status;
+    status = read_config(tokenizer, config, err);
     json_decref(config);
-    return status;
+    return status == SAM_OK ? SAM_OK : sam_fail_context(err, "%s", path);
 }
 
 static sam_status read_template_file(sam_tokenizer *tokenizer, const char *path, sam_error *err)
@@ -294,26 +302,51 @@ static sam_status read_tokenizer(sam_tokenizer **tokenizer, const json_t *root, 
     return status == SAM_OK ? sam_tokenizer_read_steps(*tokenizer, root, err) : status;
 }
 
-sam_status sam_tokenizer_from_json(sam_tokenizer **tokenizer, const char *path, sam_error *err)
+/* Without the last step, sam_tokenizer_finish. NULL where it fails. */
+static sam_status make(sam_tokenizer **tokenizer, const uint8_t *bytes, size_t length, const char *name, sam_error *err)
 {
-    sam_tokenizer *made = NULL;
     json_t *root;
     *tokenizer = NULL;
-    sam_status status = read_json(&root, path, err);
+    sam_status status = parse_json(&root, bytes, length, name, err);
     if (status != SAM_OK)
         return status;
-    status = read_tokenizer(&made, root, err);
+    status = read_tokenizer(tokenizer, root, err);
     json_decref(root);
-    if (status != SAM_OK)
-        sam_fail_context(err, "%s", path);
-    else
-        status = read_files_beside(made, path, err);
-    if (status == SAM_OK)
-        status = sam_tokenizer_finish(made, err);
     if (status != SAM_OK) {
-        sam_tokenizer_free(made);
-        return status;
+        sam_tokenizer_free(*tokenizer);
+        *tokenizer = NULL;
+        sam_fail_context(err, "%s", name);
     }
-    *tokenizer = made;
-    return SAM_OK;
+    return status;
+}
+
+static sam_status finish_or_free(sam_tokenizer **tokenizer, sam_status status, sam_error *err)
+{
+    if (status == SAM_OK)
+        status = sam_tokenizer_finish(*tokenizer, err);
+    if (status != SAM_OK) {
+        sam_tokenizer_free(*tokenizer);
+        *tokenizer = NULL;
+    }
+    return status;
+}
+
+sam_status sam_tokenizer_from_json_bytes(sam_tokenizer **tokenizer, const uint8_t *bytes, size_t length,
+                                         const char *name, sam_error *err)
+{
+    return finish_or_free(tokenizer, make(tokenizer, bytes, length, name, err), err);
+}
+
+sam_status sam_tokenizer_from_json(sam_tokenizer **tokenizer, const char *path, sam_error *err)
+{
+    *tokenizer = NULL;
+    sam_file_map file;
+    sam_status status = sam_file_map_open(&file, path, err);
+    if (status != SAM_OK)
+        return status;
+    status = make(tokenizer, file.bytes, file.length, path, err);
+    sam_file_map_close(&file);
+    if (status == SAM_OK)
+        status = read_files_beside(*tokenizer, path, err);
+    return finish_or_free(tokenizer, status, err);
 }

@@ -2,10 +2,12 @@
 """Writes libs/model/unicode_tables.c from Python's unicodedata.
 
     python3 tests/golden/unicode_tables.py > libs/model/unicode_tables.c
+    python3 tests/golden/unicode_tables.py --digests       # the figures in libs/model/unicode_test.c
 
 Ranges of the general categories L, N and P, the combining classes, and the canonical decompositions that NFC needs.
 The Unicode version is that of the Python that runs it, and is named in the file.
 """
+import hashlib
 import sys
 import unicodedata
 
@@ -64,7 +66,22 @@ def compositions(rows):
     return sorted(places, key=lambda i: rows[i][1:])
 
 
+def digests():
+    """What the tables must say of all of Unicode, by the functions of Python and not by the tables."""
+    for letter in "LNP":
+        points = [point for point in range(LAST + 1) if unicodedata.category(chr(point))[0] == letter]
+        print(letter, len(points), sum(points))
+    digest = hashlib.blake2b(digest_size=32)
+    for point in range(LAST + 1):
+        if not 0xD800 <= point <= 0xDFFF:
+            text = f"a{chr(point)}\u0327{chr(point)}\u0301\u1161\u11a8"
+            digest.update(unicodedata.normalize("NFC", text).encode())
+    print("NFC", digest.hexdigest())
+
+
 def main():
+    if sys.argv[1:] == ["--digests"]:
+        return digests()
     print(f"/* Written by tests/golden/unicode_tables.py from Unicode {unicodedata.unidata_version}. Do not edit. */")
     print("/* clang-format off */")
     print('#include "model/unicode_tables.h"')
