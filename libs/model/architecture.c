@@ -16,7 +16,8 @@
     {"model.norm.weight", "output_norm.weight", SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
     {"lm_head.weight", "output.weight", SAM_SIZE_VOCABULARY, SAM_SIZE_HIDDEN, false, SAM_UNLESS_TIED}, \
     {HF("input_layernorm.weight"), GGUF("attn_norm.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
-    {HF("post_attention_layernorm.weight"), GGUF("ffn_norm.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
+    {HF("post_attention_layernorm.weight"), \
+     GGUF("ffn_norm.weight"), SAM_SIZE_HIDDEN, SAM_SIZE_NONE, false, SAM_ALWAYS}, \
     {HF("self_attn.q_proj.weight"), GGUF("attn_q.weight"), SAM_SIZE_QUERIES, SAM_SIZE_HIDDEN, true, SAM_ALWAYS}, \
     {HF("self_attn.k_proj.weight"), GGUF("attn_k.weight"), SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, true, SAM_ALWAYS}, \
     {HF("self_attn.v_proj.weight"), GGUF("attn_v.weight"), SAM_SIZE_KEYS, SAM_SIZE_HIDDEN, false, SAM_ALWAYS}, \
