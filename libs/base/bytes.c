@@ -23,7 +23,7 @@ static bool grow(sam_buffer *buffer, size_t count)
     if (buffer->failed || count > SIZE_MAX / 2 - buffer->length)
         return false;
     size_t needed = buffer->length + count;
-    if (needed <= buffer->capacity)
+    if (needed <= buffer->capacity && buffer->bytes != NULL) /* extending by 0 gives an address too */
         return true;
     size_t capacity = buffer->capacity < 64 ? 64 : buffer->capacity;
     while (capacity < needed)
@@ -118,7 +118,8 @@ void sam_put_varint(sam_buffer *buffer, uint64_t value)
 
 sam_reader sam_reader_of(const void *bytes, size_t length)
 {
-    return (sam_reader){.bytes = bytes, .length = length};
+    static const uint8_t NONE[1]; /* so that reading 0 bytes of nothing gives an address */
+    return (sam_reader){.bytes = bytes == NULL ? NONE : bytes, .length = bytes == NULL ? 0 : length};
 }
 
 size_t sam_reader_left(const sam_reader *reader)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@ static const uint8_t NO_BYTES[1];
 sam_status sam_file_map_open(sam_file_map *file, const char *path, sam_error *err)
 {
     *file = (sam_file_map){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe by that name must not make us wait */
     if (fd < 0)
         return sam_fail_errno(err, errno == ENOENT ? SAM_NOT_FOUND : SAM_IO, errno, "cannot open %s", path);
     sam_status status = SAM_OK;
@@ -56,22 +57,38 @@ static void writer_free(sam_file_writer *writer)
     *writer = (sam_file_writer){.fd = -1};
 }
 
+/* A name of its own for each writer: threads, and containers that share a volume where each process has number 1. */
+static int create_temporary(sam_file_writer *writer)
+{
+    for (int attempt = 0; attempt < 16; attempt++) {
+        uint32_t number;
+        if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number)
+            return -1;
+        sam_free(writer->temporary);
+        writer->temporary = sam_format("%s.partial-%08x", writer->path, number);
+        if (writer->temporary == NULL) {
+            errno = ENOMEM;
+            return -1;
+        }
+        int fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
 sam_status sam_file_writer_open(sam_file_writer *writer, const char *path, sam_error *err)
 {
     *writer = (sam_file_writer){.fd = -1};
     writer->path = sam_strdup(path);
-    writer->temporary = sam_format("%s.partial-%d", path, (int)getpid());
-    if (writer->path == NULL || writer->temporary == NULL) {
-        writer_free(writer);
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory opening %s", path);
-    }
-    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (writer->fd < 0) {
-        sam_status status = sam_fail_errno(err, SAM_IO, errno, "cannot create %s", writer->temporary);
-        writer_free(writer);
-        return status;
-    }
-    return SAM_OK;
+    writer->fd = writer->path == NULL ? -1 : create_temporary(writer);
+    if (writer->fd >= 0)
+        return SAM_OK;
+    bool no_memory = writer->path == NULL || writer->temporary == NULL;
+    sam_status status = no_memory ? sam_fail(err, SAM_NO_MEMORY, "out of memory opening %s", path)
+                                  : sam_fail_errno(err, SAM_IO, errno, "cannot create %s", writer->temporary);
+    writer_free(writer);
+    return status;
 }
 
 sam_status sam_file_writer_put(sam_file_writer *writer, const void *bytes, size_t length, sam_error *err)
@@ -144,8 +161,23 @@ bool sam_file_exists(const char *path)
     return access(path, F_OK) == 0;
 }
 
+static bool make_folder(const char *path)
+{
+    if (mkdir(path, 0755) == 0)
+        return true;
+    int why = errno;
+    struct stat info;
+    bool there = why == EEXIST && stat(path, &info) == 0;
+    if (there && S_ISDIR(info.st_mode))
+        return true;
+    errno = there ? ENOTDIR : why;
+    return false;
+}
+
 sam_status sam_make_folders(const char *path, sam_error *err)
 {
+    if (path[0] == 0)
+        return sam_fail(err, SAM_INVALID, "cannot make a folder without a name");
     char *partial = sam_strdup(path);
     if (partial == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making the folder %s", path);
@@ -155,7 +187,7 @@ sam_status sam_make_folders(const char *path, sam_error *err)
             continue;
         char kept = *c;
         *c = 0;
-        if (mkdir(partial, 0755) != 0 && errno != EEXIST)
+        if (!make_folder(partial))
             status = sam_fail_errno(err, SAM_IO, errno, "cannot make the folder %s", partial);
         *c = kept;
         if (kept == 0)

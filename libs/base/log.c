@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,25 +39,31 @@ int sam_log_enabled(sam_log_level level)
 
 static size_t json_escape(char *out, size_t size, const char *text)
 {
-    size_t used = 0;
-    for (const unsigned char *c = (const unsigned char *)text; *c != 0 && used + 7 < size; c++) {
-        if (*c == '"' || *c == '\\') {
-            out[used++] = '\\';
-            out[used++] = (char)*c;
-        } else if (*c < 0x20) {
-            used += (size_t)snprintf(out + used, size - used, "\\u%04x", *c);
+    size_t used = 0, left = strlen(text);
+    while (left > 0 && used + 7 < size) {
+        uint32_t code_point;
+        size_t count = sam_utf8_decode(text, left, &code_point);
+        if (count == 0 || code_point < 0x20) { /* bytes from outside need not be UTF-8; JSON has to be */
+            used += (size_t)snprintf(out + used, size - used, "\\u%04x", count == 0 ? 0xfffdu : code_point);
+            count = 1;
         } else {
-            out[used++] = (char)*c;
+            if (*text == '"' || *text == '\\')
+                out[used++] = '\\';
+            memcpy(out + used, text, count);
+            used += count;
         }
+        text += count;
+        left -= count;
     }
     out[used] = 0;
     return used;
 }
 
+/* No line breaks, and nothing that a terminal would obey. */
 static void one_line(char *text)
 {
     for (char *c = text; *c != 0; c++)
-        if (*c == '\n' || *c == '\r')
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
 }
 

@@ -30,7 +30,10 @@ static int must_fail(void)
 
 void *sam_alloc(size_t count, size_t size)
 {
-    return must_fail() ? NULL : calloc(count == 0 ? 1 : count, size == 0 ? 1 : size);
+    size_t bytes;
+    if (must_fail() || __builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    return calloc(1, bytes == 0 ? 1 : bytes);
 }
 
 void *sam_realloc(void *old, size_t count, size_t size)
@@ -65,7 +68,7 @@ char *sam_strdup(const char *text)
 
 char *sam_strndup(const char *text, size_t length)
 {
-    char *copy = sam_alloc(length + 1, 1);
+    char *copy = length == SIZE_MAX ? NULL : sam_alloc(length + 1, 1);
     if (copy != NULL)
         memcpy(copy, text, length);
     return copy;

@@ -94,11 +94,11 @@ static sam_status apply_line(const sam_command *command, const char *path, int n
     if (equals == NULL)
         return sam_fail(err, SAM_INVALID, "%s:%d: expected \"name = value\"", path, number);
     *equals = 0;
-    char *name = trim(text), *value = sam_strdup(trim(equals + 1));
+    char *name = trim(text), *value = trim(equals + 1);
     const sam_option *option = find(command, name, strlen(name));
     if (option == NULL)
         return sam_fail(err, SAM_INVALID, "%s:%d: %s has no option \"%s\"", path, number, command->name, name);
-    if (value == NULL)
+    if (option->kind == SAM_OPTION_TEXT && (value = sam_strdup(value)) == NULL) /* the target will point at it */
         return sam_fail(err, SAM_NO_MEMORY, "out of memory reading %s", path);
     char source[320];
     snprintf(source, sizeof source, "%s:%d: ", path, number);
@@ -121,13 +121,14 @@ static sam_status apply_file(const sam_command *command, const char *path, sam_e
 /* The value of --config, found ahead of the other flags since it must lose to them. */
 static const char *config_path(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strncmp(argv[i], "--config=", 9) == 0)
             return argv[i] + 9;
         if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
             return argv[i + 1];
     }
-    return getenv("SAMARA_CONFIG");
+    const char *path = getenv("SAMARA_CONFIG");
+    return path == NULL || path[0] == 0 ? NULL : path;
 }
 
 static sam_status apply_flag(const sam_command *command, int argc, char **argv, int *at, sam_error *err)
@@ -135,7 +136,8 @@ static sam_status apply_flag(const sam_command *command, int argc, char **argv, 
     const char *word = argv[*at] + 2, *equals = strchr(word, '=');
     size_t length = equals == NULL ? strlen(word) : (size_t)(equals - word);
     if (length == 6 && strncmp(word, "config", 6) == 0) {
-        *at += equals == NULL;
+        if (equals == NULL && ++*at >= argc)
+            return sam_fail(err, SAM_INVALID, "--config needs a value: --config FILE");
         return SAM_OK;
     }
     const sam_option *option = find(command, word, length);

@@ -58,9 +58,9 @@ bool sam_parse_i64(const char *text, int64_t *value)
 {
     bool negative = *text == '-';
     uint64_t size;
-    if (!sam_parse_u64(text + negative, &size) || size > (uint64_t)INT64_MAX)
+    if (!sam_parse_u64(text + negative, &size) || size > (uint64_t)INT64_MAX + negative)
         return false;
-    *value = negative ? -(int64_t)size : (int64_t)size;
+    *value = (int64_t)(negative ? 0 - size : size);
     return true;
 }
 
