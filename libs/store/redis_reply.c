@@ -108,11 +108,19 @@ static int own_length(const char *text)
     return (int)(added == NULL ? strlen(text) : (size_t)(added - text));
 }
 
+/* Redis 7 puts "ERR " before what a Lua function returns without a leading '-'; Redis 6 keeps that '-'. */
+static const char *without_prefix(const char *text)
+{
+    if (strncmp(text, "ERR ", 4) == 0)
+        return text + 4;
+    return text + (*text == '-');
+}
+
 sam_status sam_redis_error_of(const redisReply *reply, sam_error *err)
 {
     if (reply->type != REDIS_REPLY_ERROR)
         return SAM_OK;
-    const char *text = reply->str;
+    const char *text = without_prefix(reply->str);
     sam_status status;
     if (named_status(text, &status)) {
         const char *rest = text + strlen(sam_status_name(status));
@@ -121,5 +129,5 @@ sam_status sam_redis_error_of(const redisReply *reply, sam_error *err)
             return sam_fail(err, status, "%s", sam_status_sentence(status));
         return sam_fail(err, status, "%.*s", own_length(rest), rest);
     }
-    return sam_fail(err, redis_status(text), "Redis refused: %s", text);
+    return sam_fail(err, redis_status(text), "Redis refused: %s", reply->str);
 }
