@@ -12,6 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Examples whose lower blocks are run together. */
+#define GROUP 32
+
 struct sam_activations {
     sam_engine *engine;
     const sam_dataset *data;
@@ -22,8 +25,8 @@ struct sam_activations {
     uint8_t *bytes;  /* the mapped file */
     size_t length, entries_at;
 
-    sam_batch batch; /* of the one example being computed */
-    float *stream;   /* [hidden][stride] of it */
+    sam_batch batch; /* of the examples being computed */
+    float *stream;   /* [hidden][stride] of them */
     size_t stream_room;
     float *input; /* what the last call gave out */
     size_t input_room;
@@ -166,12 +169,13 @@ static bool enough(float **array, size_t *room, size_t needed)
     return *array != NULL;
 }
 
-static void write_entry(const sam_activations *cache, uint32_t index, size_t stride)
+/* Keeps columns [column, ...) of the computed stream as the entry of `index`. */
+static void write_entry(const sam_activations *cache, uint32_t index, size_t column, size_t stride)
 {
     uint8_t *to = entry(cache, index);
     for (size_t c = 0; c < columns_of(cache, index); c++)
         for (size_t f = 0; f < cache->hidden; f++) {
-            float value = cache->stream[f * stride + c];
+            float value = cache->stream[f * stride + column + c];
             size_t at = c * cache->hidden + f;
             if (in_bf16(cache))
                 ((uint16_t *)(void *)to)[at] = sam_f32_to_bf16(value);
@@ -181,22 +185,43 @@ static void write_entry(const sam_activations *cache, uint32_t index, size_t str
     __atomic_store_n(&cache->bytes[index], 1, __ATOMIC_RELEASE);
 }
 
-static sam_status compute(sam_activations *cache, uint32_t index, sam_error *err)
+/* Up to GROUP examples in one run of the lower blocks: their weights are formed once for all of them. */
+static sam_status compute(sam_activations *cache, const uint32_t *indices, size_t count, sam_error *err)
 {
-    const sam_example *example = sam_dataset_at(cache->data, index);
+    const sam_example *examples[GROUP];
+    for (size_t i = 0; i < count; i++)
+        examples[i] = sam_dataset_at(cache->data, indices[i]);
     sam_batch_clear(&cache->batch);
-    sam_status status = sam_objective_pack(&cache->batch, cache->objective, &example, 1, err);
+    sam_status status = sam_objective_pack(&cache->batch, cache->objective, examples, count, err);
     if (status != SAM_OK)
         return status;
-    size_t stride = sam_engine_stride(cache->batch.columns);
+    size_t stride = sam_engine_stride(cache->batch.columns), column = 0;
     if (!enough(&cache->stream, &cache->stream_room, cache->hidden * stride))
         return sam_fail(err, SAM_NO_MEMORY, "out of memory computing activations");
     sam_weight_source base = sam_model_source(sam_engine_model(cache->engine));
     const sam_pass pass = {
         .batch = &cache->batch, .weights = &base, .end_block = cache->first_block, .output = cache->stream};
     status = sam_engine_run(cache->engine, &pass, err);
-    if (status == SAM_OK)
-        write_entry(cache, index, stride);
+    for (size_t i = 0; status == SAM_OK && i < count; i++) {
+        write_entry(cache, indices[i], column, stride);
+        column += columns_of(cache, indices[i]);
+    }
+    return status;
+}
+
+static sam_status compute_missing(sam_activations *cache, const uint32_t *indices, size_t count, sam_error *err)
+{
+    uint32_t missing[GROUP];
+    size_t found = 0;
+    sam_status status = SAM_OK;
+    for (size_t i = 0; status == SAM_OK && i < count; i++) {
+        if (__atomic_load_n(&cache->bytes[indices[i]], __ATOMIC_ACQUIRE) == 0)
+            missing[found++] = indices[i];
+        if (found == GROUP || (found > 0 && i + 1 == count)) {
+            status = compute(cache, missing, found, err);
+            found = 0;
+        }
+    }
     return status;
 }
 
@@ -219,16 +244,12 @@ sam_status sam_activations_input(sam_activations *cache, const uint32_t *indices
 {
     if (!enough(&cache->input, &cache->input_room, cache->hidden * stride))
         return sam_fail(err, SAM_NO_MEMORY, "out of memory gathering activations");
+    sam_status status = compute_missing(cache, indices, count, err);
     size_t column = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (__atomic_load_n(&cache->bytes[indices[i]], __ATOMIC_ACQUIRE) == 0) {
-            sam_status status = compute(cache, indices[i], err);
-            if (status != SAM_OK)
-                return status;
-        }
+    for (size_t i = 0; status == SAM_OK && i < count; i++) {
         read_entry(cache, indices[i], column, stride);
         column += columns_of(cache, indices[i]);
     }
     *input = cache->input;
-    return SAM_OK;
+    return status;
 }
