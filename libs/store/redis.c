@@ -30,7 +30,7 @@ struct sam_redis {
     struct sam_redis *next; /* in a pool's idle list */
 };
 
-static bool is_cancelled(const sam_redis *redis)
+bool sam_redis_cancelled(const sam_redis *redis)
 {
     return redis->cancelled != NULL && redis->cancelled(redis->cancelled_user);
 }
@@ -105,7 +105,7 @@ static sam_status flush_out(sam_redis *redis, sam_error *err)
 static sam_status wait_readable(sam_redis *redis, uint64_t deadline_ms, uint32_t timeout_ms, sam_error *err)
 {
     for (;;) {
-        if (is_cancelled(redis)) {
+        if (sam_redis_cancelled(redis)) {
             disconnect(redis);
             return sam_fail(err, SAM_CANCELLED,
                             "waiting for Redis at %s was given up because this process was told "
@@ -319,7 +319,7 @@ sam_status sam_redis_patient(sam_redis *redis, uint32_t patience_ms, redisReply 
         bool again = status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
         if (!again || sam_monotonic_ms() >= until)
             return status;
-        if (is_cancelled(redis))
+        if (sam_redis_cancelled(redis))
             return sam_fail(err, SAM_CANCELLED,
                             "waiting for Redis at %s was given up because this process was told "
                             "to stop",

@@ -46,6 +46,7 @@ typedef struct sam_redis_options { /* right when zeroed; texts are copied */
 sam_status sam_redis_open(sam_redis **redis, const sam_redis_options *options, sam_error *err);
 void sam_redis_close(sam_redis *redis);
 sam_status sam_redis_ping(sam_redis *redis, sam_error *err);
+bool sam_redis_cancelled(const sam_redis *redis);      /* what options.cancelled says now */
 const char *sam_redis_address(const sam_redis *redis); /* without password */
 
 /* `lengths` NULL: all words are texts. `*reply` is never NULL after OK, NULL otherwise. */

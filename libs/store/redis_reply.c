@@ -108,7 +108,7 @@ static int own_length(const char *text)
     return (int)(added == NULL ? strlen(text) : (size_t)(added - text));
 }
 
-/* Redis 7 puts "ERR " before what a Lua function returns without a leading '-'; Redis 6 keeps that '-'. */
+/* Redis 7 puts "ERR " before a Lua function's error of one word, and takes a leading '-' away; Redis 6 keeps it. */
 static const char *without_prefix(const char *text)
 {
     if (strncmp(text, "ERR ", 4) == 0)

@@ -82,7 +82,7 @@ static void error_replies_become_statuses(void **state)
         {"return redis.error_reply('GONE')", SAM_GONE, "it was there and has ended"},
         {"return redis.error_reply('-FORBIDDEN not your run')", SAM_FORBIDDEN, "not your run"},
         {"return redis.error_reply('-OOM too much')", SAM_UNAVAILABLE, "Redis refused: OOM too much"},
-        {"return redis.error_reply('CONFLICTING idea')", SAM_INVALID, "Redis refused: ERR CONFLICTING idea"},
+        {"return redis.error_reply('CONFLICTING idea')", SAM_INVALID, "Redis refused: CONFLICTING idea"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         sam_error err = {0};

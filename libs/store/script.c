@@ -107,7 +107,8 @@ sam_status sam_script_call_patient(sam_script *script, sam_redis *redis, uint32_
     }
     uint64_t until = sam_monotonic_ms() + patience_ms;
     sam_status status = call(script, redis, reply, failure, &command);
-    while ((status == SAM_UNAVAILABLE || status == SAM_TIMEOUT) && sam_monotonic_ms() < until) {
+    while ((status == SAM_UNAVAILABLE || status == SAM_TIMEOUT) && sam_monotonic_ms() < until &&
+           !sam_redis_cancelled(redis)) {
         sam_sleep_ms(20);
         status = call(script, redis, reply, failure, &command);
     }
