@@ -22,6 +22,7 @@ typedef struct loader {
     sam_tokens constants[SAM_OPTIONS_MAX]; /* options that are equal in every row are tokenised once */
     size_t limit;                          /* tokens of prefix and longest option together */
     bool cut;                              /* longer prefixes lose their beginning rather than being refused */
+    bool adds_space;                       /* the tokenizer puts a space before every text, also one with a space */
 } loader;
 
 /* "train.tsv:17: " before what the tokenizer says. */
@@ -30,19 +31,44 @@ static sam_status fail_at(const loader *l, size_t row, sam_status status, const 
     return sam_fail(err, status, "%s:%zu: %s", sam_table_path(l->table), sam_table_line(l->table, row), sentence);
 }
 
-static sam_status encode(const loader *l, size_t row, const sam_buffer *text, unsigned mode, const char *what,
+/* SentencePiece as Llama 2 has it puts a space before every text, so that " great" would begin with two. Told by the
+ * text of "b" and " a", tokenised one after the other. */
+static sam_status find_added_space(const sam_tokenizer *tokenizer, bool *adds_space, sam_error *err)
+{
+    static const char *const TEXTS[] = {"b", " a"};
+    sam_buffer joined = {0}, tokens = {0};
+    sam_status status = SAM_OK;
+    for (size_t i = 0; i < 2 && status == SAM_OK; i++) {
+        uint32_t *encoded = NULL;
+        size_t count = 0;
+        status = sam_tokenizer_encode(tokenizer, TEXTS[i], strlen(TEXTS[i]), SAM_TOKENS_PLAIN, &encoded, &count, err);
+        if (status == SAM_OK)
+            sam_put_bytes(&tokens, encoded, count * sizeof *encoded);
+        sam_free(encoded);
+    }
+    if (status == SAM_OK && tokens.failed)
+        status = sam_fail(err, SAM_NO_MEMORY, "no memory to try the tokenizer");
+    if (status == SAM_OK && tokens.length > 0)
+        status = sam_tokenizer_decode(tokenizer, (const uint32_t *)(const void *)tokens.bytes,
+                                      tokens.length / sizeof(uint32_t), &joined, err);
+    *adds_space = status == SAM_OK && joined.length == 4 && memcmp(joined.bytes, "b  a", 4) == 0;
+    sam_buffer_free(&tokens);
+    sam_buffer_free(&joined);
+    return status == SAM_NO_MEMORY ? status : SAM_OK; /* a vocabulary without these letters adds nothing */
+}
+
+static sam_status encode(const loader *l, size_t row, const char *text, size_t length, unsigned mode, const char *what,
                          sam_tokens *tokens, sam_error *err)
 {
     sam_error own = {0};
     uint32_t *encoded = NULL;
     size_t count = 0;
-    const char *bytes = text->length == 0 ? "" : (const char *)text->bytes;
-    sam_status status = sam_tokenizer_encode(l->tokenizer, bytes, text->length, mode, &encoded, &count, &own);
+    sam_status status = sam_tokenizer_encode(l->tokenizer, text, length, mode, &encoded, &count, &own);
     if (status != SAM_OK)
         return fail_at(l, row, status, own.text, err);
-    if (text->length == 0 || count == 0) {
+    if (length == 0 || count == 0) {
         sam_free(encoded);
-        return sam_fail(err, SAM_INVALID, "%s:%zu: the %s is empty", sam_table_path(l->table),
+        return sam_fail(err, SAM_INVALID, "%s:%zu: %s is empty", sam_table_path(l->table),
                         sam_table_line(l->table, row), what);
     }
     tokens->count = count;
@@ -53,7 +79,13 @@ static sam_status encode(const loader *l, size_t row, const sam_buffer *text, un
     return tokens->token == NULL ? fail_at(l, row, SAM_NO_MEMORY, "no memory for its tokens", err) : SAM_OK;
 }
 
-static sam_status encode_option(loader *l, size_t row, const sam_buffer *text, size_t index, sam_tokens *tokens,
+/* A buffer without bytes has no pointer either. */
+static const char *text_of(const sam_buffer *buffer)
+{
+    return buffer->length == 0 ? "" : (const char *)buffer->bytes;
+}
+
+static sam_status encode_option(loader *l, size_t row, const sam_buffer *option, size_t index, sam_tokens *tokens,
                                 sam_error *err)
 {
     bool constant = sam_task_option_is_constant(l->task, index);
@@ -63,7 +95,9 @@ static sam_status encode_option(loader *l, size_t row, const sam_buffer *text, s
     }
     char what[32];
     snprintf(what, sizeof what, "option %zu", index);
-    sam_status status = encode(l, row, text, SAM_TOKENS_PLAIN, what, tokens, err);
+    const char *text = text_of(option);
+    size_t skipped = l->adds_space && text[0] == ' ' && option->length > 1 ? 1 : 0;
+    sam_status status = encode(l, row, text + skipped, option->length - skipped, SAM_TOKENS_PLAIN, what, tokens, err);
     if (status == SAM_OK && constant)
         l->constants[index] = *tokens;
     return status;
@@ -109,8 +143,8 @@ static sam_status encode_row(loader *l, size_t row, const sam_task_row *rendered
     example->options = sam_arena_array(&l->data->arena, rendered->option_count, sizeof *example->options);
     if (example->options == NULL)
         return fail_at(l, row, SAM_NO_MEMORY, "no memory for its options", err);
-    sam_status status =
-        encode(l, row, &rendered->prefix, SAM_TOKENS_BOS, "text before the options", &example->prefix, err);
+    sam_status status = encode(l, row, text_of(&rendered->prefix), rendered->prefix.length, SAM_TOKENS_BOS,
+                               "the text before the options", &example->prefix, err);
     for (size_t i = 0; status == SAM_OK && i < rendered->option_count; i++)
         status = encode_option(l, row, &rendered->options[i], i, &example->options[i], err);
     return status == SAM_OK ? fit(l, row, example, err) : status;
@@ -150,7 +184,12 @@ sam_status sam_dataset_load(sam_dataset **data, const sam_task *task, const sam_
     loader l = {.data = sam_alloc(1, sizeof *l.data), .task = task, .tokenizer = tokenizer, .table = table};
     l.cut = most > 0;
     l.limit = l.cut && most < context ? most : context;
-    status = l.data == NULL ? sam_fail(err, SAM_NO_MEMORY, "%s: no memory for it", path) : load_rows(&l, err);
+    if (l.data == NULL)
+        status = sam_fail(err, SAM_NO_MEMORY, "%s: no memory for it", path);
+    if (status == SAM_OK)
+        status = find_added_space(tokenizer, &l.adds_space, err);
+    if (status == SAM_OK)
+        status = load_rows(&l, err);
     sam_table_close(table);
     if (status != SAM_OK) {
         sam_dataset_free(l.data);
