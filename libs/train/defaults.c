@@ -1,0 +1,49 @@
+#include "train/defaults.h"
+
+#include <math.h>
+
+/* Blocks at the top that train: a fifth of them. Their probes cost a fifth of a forward, since what lies below is
+ * computed once for each example, and their gradient stands out more from the noise (docs/results.md). */
+static uint32_t first_trained(uint32_t blocks)
+{
+    uint32_t top = (blocks + 4) / 5;
+    return blocks - top;
+}
+
+uint64_t sam_rate_of(double movement, int eta_log2)
+{
+    return (uint64_t)llround(ldexp(movement, -eta_log2));
+}
+
+void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objective objective)
+{
+    uint32_t blocks = sam_model_configuration(model)->blocks;
+    *draft = (sam_manifest){
+        .mode = SAM_MODE_SYNC,
+        .objective = objective,
+        .estimator = SAM_TWO_POINT,
+        .base = *sam_model_digest(model),
+        .seed = 1,
+        .rounds = 100000,
+        .slots = 4,
+        .probes = 1,
+        .batch = 16,
+        .balance = objective == SAM_OBJECTIVE_CHOICE,
+        .epsilon_log2 = -9,
+        .epsilon_units = 1,
+        .quantum_log2 = -8,
+        .family = SAM_SKETCH,
+        .log2_k = 20,
+        .eta_log2 = -30,
+        .trainable = {.first_block = first_trained(blocks), .end_block = blocks, .norms = true},
+        .update =
+            {
+                .rate = sam_rate_of(0.006, -30),
+                .schedule = {.kind = SAM_SCHEDULE_INVERSE, .horizon = 200},
+                .normaliser = {.kind = SAM_NORMALISER_RUNNING, .shift = 6},
+                .guard = {.kind = SAM_GUARD_CLIP, .clip = 1024},
+            },
+        .evaluation = {.every = 25, .chunks = 4},
+        .lease_ms = 60000,
+    };
+}
