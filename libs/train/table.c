@@ -115,15 +115,9 @@ static sam_status check_text(const sam_table *table, sam_error *err)
 }
 
 /* Takes a copy: a file that someone rewrites while it is mapped would change under its digest. */
-static sam_status take_bytes(sam_table *table, sam_error *err)
+static sam_status take_bytes(sam_table *table, const void *bytes, size_t length, sam_error *err)
 {
-    sam_file_map file;
-    sam_status status = sam_file_map_open(&file, table->path, err);
-    if (status != SAM_OK)
-        return status;
-    size_t length = file.length;
-    table->bytes = sam_arena_strndup(&table->arena, (const char *)file.bytes, length);
-    sam_file_map_close(&file);
+    table->bytes = sam_arena_strndup(&table->arena, bytes, length);
     if (table->bytes == NULL)
         return table_no_memory(table, err);
     sam_digest_of(&table->digest, table->bytes, length);
@@ -184,13 +178,26 @@ sam_status sam_table_open(sam_table **table, const char *path, sam_error *err)
 sam_status sam_table_open_columns(sam_table **table, const char *path, const char *const *columns, size_t count,
                                   sam_error *err)
 {
+    sam_file_map file;
+    *table = NULL;
+    sam_status status = sam_file_map_open(&file, path, err);
+    if (status != SAM_OK)
+        return status;
+    status = sam_table_open_bytes(table, file.bytes, file.length, path, columns, count, err);
+    sam_file_map_close(&file);
+    return status;
+}
+
+sam_status sam_table_open_bytes(sam_table **table, const void *bytes, size_t length, const char *path,
+                                const char *const *columns, size_t count, sam_error *err)
+{
     *table = NULL;
     sam_table *opened = sam_alloc(1, sizeof *opened);
     if (opened == NULL || (opened->path = sam_strdup(path)) == NULL) {
         sam_free(opened);
         return sam_fail(err, SAM_NO_MEMORY, "%s: no memory to open it", path);
     }
-    sam_status status = take_bytes(opened, err);
+    sam_status status = take_bytes(opened, bytes, length, err);
     if (status == SAM_OK)
         status = read_rows(opened, columns, count, err);
     if (status != SAM_OK) {

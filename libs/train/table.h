@@ -28,6 +28,11 @@ sam_status sam_table_open(sam_table **table, const char *path, sam_error *err);
  * is a header all the same. count 0, or .jsonl: as sam_table_open. */
 sam_status sam_table_open_columns(sam_table **table, const char *path, const char *const *columns, size_t count,
                                   sam_error *err);
+
+/* As sam_table_open_columns, of a file's bytes, which are copied. `path` stands in errors and tells the format. */
+sam_status sam_table_open_bytes(sam_table **table, const void *bytes, size_t length, const char *path,
+                                const char *const *columns, size_t count, sam_error *err);
+
 void sam_table_close(sam_table *table); /* NULL is fine */
 size_t sam_table_rows(const sam_table *table);
 size_t sam_table_line(const sam_table *table, size_t row); /* in the file, from 1 */
