@@ -15,7 +15,7 @@ static const char *text_of(const json_t *object, const char *key)
 static sam_status parse_json(json_t **root, const uint8_t *bytes, size_t length, const char *name, sam_error *err)
 {
     json_error_t where;
-    *root = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &where);
+    *root = json_loadb((const char *)bytes, length, JSON_REJECT_DUPLICATES, &where);
     if (*root == NULL)
         return sam_fail(err, SAM_CORRUPT, "%s: line %d, column %d: %s", name, where.line, where.column, where.text);
     return SAM_OK;
