@@ -1,0 +1,82 @@
+/* samara-worker: computes slots of one run for a ledger. */
+#include "base/log.h"
+#include "base/options.h"
+#include "base/shutdown.h"
+#include "base/text.h"
+#include "worker.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct settings {
+    const char *precision, *kernel;
+    uint64_t threads, wait_ms;
+    sam_worker_options worker;
+} settings;
+
+static sam_status check(settings *set, sam_error *err)
+{
+    const struct {
+        const char *name, *value;
+    } required[] = {{"ledger", set->worker.ledger},
+                    {"run", set->worker.run},
+                    {"model", set->worker.model},
+                    {"train", set->worker.train}};
+    for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
+        if (required[i].value == NULL)
+            return sam_fail(err, SAM_INVALID, "--%s is missing; see samara-worker --help", required[i].name);
+    if (strcmp(set->precision, "bf16") != 0 && strcmp(set->precision, "f32") != 0)
+        return sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", set->precision);
+    if (set->threads > 1024 || set->wait_ms > 3600000)
+        return sam_fail(err, SAM_INVALID, "--threads is at most 1024, --wait-ms at most 3600000");
+    set->worker.engine = (sam_engine_options){
+        .threads = (unsigned)set->threads,
+        .precision = strcmp(set->precision, "bf16") == 0 ? SAM_PRECISION_BF16 : SAM_PRECISION_F32,
+        .kernel = set->kernel,
+    };
+    set->worker.wait_ms = (uint32_t)set->wait_ms;
+    return SAM_OK;
+}
+
+int main(int argc, char **argv)
+{
+    settings set = {.precision = "bf16", .wait_ms = 20000, .threads = 1, .worker = {.name = "worker"}};
+    const sam_option table[] = {
+        {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL", "of the ledger, such as http://127.0.0.1:8642"},
+        {"run", SAM_OPTION_TEXT, &set.worker.run, "ID", "the run to work for"},
+        {"token", SAM_OPTION_TEXT, &set.worker.token, "TEXT", "bearer token, where the ledger asks for one"},
+        {"model", SAM_OPTION_TEXT, &set.worker.model, "PATH", "the base: a GGUF file or a Hugging Face folder"},
+        {"train", SAM_OPTION_TEXT, &set.worker.train, "FILE", "training data, as the run's manifest names it"},
+        {"dev", SAM_OPTION_TEXT, &set.worker.dev, "FILE", "dev data; without it this worker evaluates nothing"},
+        {"name", SAM_OPTION_TEXT, &set.worker.name, "TEXT", "name for people"},
+        {"threads", SAM_OPTION_COUNT, &set.threads, "N", "threads that compute; 0: one for each core"},
+        {"precision", SAM_OPTION_TEXT, &set.precision, "bf16|f32", "of the matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &set.kernel, "NAME", "pin one kernel; samara doctor lists them"},
+        {"cache", SAM_OPTION_TEXT, &set.worker.cache, "FOLDER", "keep activations of frozen blocks there, shared"},
+        {"status-file", SAM_OPTION_TEXT, &set.worker.status_file, "FILE",
+         "write slots, bytes and memory there, as JSON"},
+        {"wait-ms", SAM_OPTION_COUNT, &set.wait_ms, "MS", "how long the ledger may hold a request without news"},
+        {0},
+    };
+    const sam_command command = {"samara-worker", "--ledger URL --run ID --model PATH --train FILE",
+                                 "Joins a run, computes the slots the ledger gives it, and sends one byte for each\n"
+                                 "probe. Ends by itself when the run is complete; SIGTERM gives leases back first.",
+                                 table};
+    sam_error err = {0};
+    int rest;
+    sam_status status = sam_options_parse(&command, argc, argv, &rest, &err);
+    if (status == SAM_CANCELLED)
+        return 0;
+    if (status == SAM_OK && rest < argc)
+        status = sam_fail(&err, SAM_INVALID, "\"%s\" is no option; see samara-worker --help", argv[rest]);
+    if (status == SAM_OK)
+        status = check(&set, &err);
+    if (status == SAM_OK) {
+        sam_log_init("samara-worker", SAM_LOG_INFO, SAM_LOG_TEXT);
+        sam_shutdown_catch();
+        status = sam_worker_run(&set.worker, &err);
+    }
+    if (status != SAM_OK)
+        fprintf(stderr, "samara-worker: %s\n", err.text);
+    return sam_exit_code(status);
+}

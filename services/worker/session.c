@@ -1,0 +1,218 @@
+#include "session.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/shutdown.h"
+#include "net/http_client.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#define BACKOFF_FIRST_MS   100u
+#define BACKOFF_LARGEST_MS 5000u
+/* Beyond the time that the ledger may hold a sync. */
+#define ANSWER_MS 30000u
+
+struct sam_session {
+    const sam_worker_options *options;
+    sam_http_client *client;
+    sam_http_reply reply;
+    sam_manifest *manifest;
+    sam_digest chain; /* of the last round received */
+    sam_traffic traffic;
+    char *join_body;
+    bool leaving; /* the present call says goodbye */
+};
+
+/* Ends a call that waits for news when the worker is told to stop; the goodbye itself still goes out. */
+static bool cancelled(void *user)
+{
+    const sam_session *session = user;
+    return sam_shutdown_asked() && !session->leaving;
+}
+
+static void wait_backoff(uint32_t *wait_ms)
+{
+    for (uint32_t slept = 0; slept < *wait_ms && !sam_shutdown_asked(); slept += 50)
+        sam_sleep_ms(50);
+    *wait_ms = *wait_ms * 2 > BACKOFF_LARGEST_MS ? BACKOFF_LARGEST_MS : *wait_ms * 2;
+}
+
+static bool may_pass(sam_status status)
+{
+    return status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
+}
+
+/* Sends until there is an answer, or an error that waiting does not mend. */
+static sam_status patient_call(sam_session *session, sam_http_call *call, sam_error *err)
+{
+    uint32_t wait_ms = BACKOFF_FIRST_MS;
+    for (bool told = false;; told = true) {
+        sam_status status = sam_http_send(session->client, call, &session->reply, err);
+        if (status == SAM_OK) {
+            session->traffic.bytes_sent += call->body_length;
+            session->traffic.bytes_received += session->reply.body.length;
+            if (told)
+                sam_log_info("the ledger answers again");
+            return SAM_OK;
+        }
+        if (!may_pass(status) || session->leaving) /* one try is what a worker that leaves has time for */
+            return status;
+        if (!told)
+            sam_log_warn("%s; waiting for it", err->text);
+        wait_backoff(&wait_ms);
+        if (sam_shutdown_asked())
+            return sam_fail(err, SAM_CANCELLED, "told to stop while the ledger was away");
+    }
+}
+
+static char *url_of(const sam_session *session, const char *rest)
+{
+    const char *ledger = session->options->ledger;
+    size_t length = strlen(ledger);
+    while (length > 0 && ledger[length - 1] == '/')
+        length--;
+    return sam_format("%.*s/v1/runs/%s/%s", (int)length, ledger, session->options->run, rest);
+}
+
+static sam_status call_run(sam_session *session, const char *rest, sam_http_call call, sam_error *err)
+{
+    char *url = url_of(session, rest);
+    if (url == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    call.url = url;
+    sam_status status = patient_call(session, &call, err);
+    sam_free(url);
+    return status;
+}
+
+sam_status sam_session_open(sam_session **session, const sam_worker_options *options, sam_error *err)
+{
+    sam_session *made = sam_alloc(1, sizeof *made);
+    if (made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    made->options = options;
+    const sam_http_client_options client = {
+        .token = options->token, .hint = "is the ledger running?", .cancelled = cancelled, .cancelled_user = made};
+    sam_status status = sam_http_client_new(&made->client, &client, err);
+    if (status == SAM_OK)
+        status = call_run(made, "manifest", (sam_http_call){.timeout_ms = ANSWER_MS}, err);
+    if (status == SAM_OK)
+        status =
+            sam_manifest_parse(&made->manifest, (const char *)made->reply.body.bytes, made->reply.body.length, err);
+    if (status == SAM_OK && strcmp(made->manifest->id_hex, options->run) != 0)
+        status = sam_fail(err, SAM_MISMATCH, "the ledger's manifest has the id %s, not %s", made->manifest->id_hex,
+                          options->run);
+    if (status != SAM_OK) {
+        sam_session_close(made);
+        return status;
+    }
+    made->chain = made->manifest->id;
+    *session = made;
+    return SAM_OK;
+}
+
+void sam_session_close(sam_session *session)
+{
+    if (session == NULL)
+        return;
+    sam_http_client_free(session->client);
+    sam_http_reply_free(&session->reply);
+    sam_manifest_free(session->manifest);
+    sam_free(session->join_body);
+    sam_free(session);
+}
+
+const sam_manifest *sam_session_manifest(const sam_session *session)
+{
+    return session->manifest;
+}
+
+static sam_status join_again(sam_session *session, sam_error *err)
+{
+    static const char *const HEADERS[] = {"Content-Type: application/json", NULL};
+    const sam_http_call call = {.method = "POST",
+                                .headers = HEADERS,
+                                .body = session->join_body,
+                                .body_length = strlen(session->join_body),
+                                .timeout_ms = ANSWER_MS};
+    sam_status status = call_run(session, "join", call, err);
+    if (status != SAM_OK)
+        return status;
+    json_t *reply = json_loadb((const char *)session->reply.body.bytes, session->reply.body.length, 0, NULL);
+    json_int_t worker = json_integer_value(json_object_get(reply, "worker"));
+    json_decref(reply);
+    if (worker < 1 || worker > UINT32_MAX)
+        return sam_fail(err, SAM_CORRUPT, "the ledger answered a join without a worker number");
+    session->traffic.worker = (uint32_t)worker;
+    sam_log_info("joined run %.12s as worker %u", session->options->run, session->traffic.worker);
+    return SAM_OK;
+}
+
+sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, sam_error *err)
+{
+    json_t *body =
+        json_pack("{s:s, s:i, s:s}", "name", session->options->name, "threads", (int)threads, "kernel", kernel);
+    sam_free(session->join_body);
+    session->join_body = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    if (session->join_body == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory joining the run");
+    return join_again(session, err);
+}
+
+static sam_status check_chain(sam_session *session, const sam_sync_reply *reply, sam_error *err)
+{
+    for (size_t i = 0; i < reply->round_count; i++) {
+        sam_digest next;
+        sam_status status = sam_round_verify(reply->rounds[i], reply->round_lengths[i], &session->chain, &next, err);
+        if (status != SAM_OK)
+            return status;
+        session->chain = next;
+    }
+    return SAM_OK;
+}
+
+static sam_status one_sync(sam_session *session, sam_sync_request *request, sam_error *err)
+{
+    static const char *const HEADERS[] = {"Content-Type: " SAM_SYNC_CONTENT_TYPE, NULL};
+    sam_buffer body = {0};
+    request->worker = session->traffic.worker;
+    session->leaving = request->leaving;
+    sam_sync_request_encode(&body, request);
+    sam_status status = SAM_OK;
+    if (body.failed) {
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory composing a sync");
+    } else {
+        const sam_http_call call = {.method = "POST",
+                                    .headers = HEADERS,
+                                    .body = body.bytes,
+                                    .body_length = body.length,
+                                    .timeout_ms = request->wait_ms + ANSWER_MS};
+        status = call_run(session, "sync", call, err);
+    }
+    sam_buffer_free(&body);
+    return status;
+}
+
+sam_status sam_session_sync(sam_session *session, sam_sync_request *request, sam_sync_reply *reply, sam_error *err)
+{
+    sam_status status = one_sync(session, request, err);
+    if (status == SAM_NOT_FOUND && !request->leaving) { /* a ledger that does not know this worker any more */
+        sam_log_warn("%s; joining again", err->text);
+        status = join_again(session, err);
+        if (status == SAM_OK)
+            status = one_sync(session, request, err);
+    }
+    if (status == SAM_OK)
+        status = sam_sync_reply_decode(reply, session->reply.body.bytes, session->reply.body.length, err);
+    if (status == SAM_OK && (status = check_chain(session, reply, err)) != SAM_OK)
+        sam_sync_reply_free(reply);
+    return status;
+}
+
+sam_traffic sam_session_traffic(const sam_session *session)
+{
+    return session->traffic;
+}
