@@ -3,10 +3,11 @@
 
     python3 prepare.py --out DIR movieReviewSnippets_GroundTruth.txt
 
-Each line of the input is `id TAB mean rating from -4 to 4 TAB text`. A sentence gets label 1 for a rating above zero and
-0 below; ratings nearer to zero than 0.5 are left out. Of sentences that are equal but for case, spaces and punctuation
-only the one with the smallest id is kept, and none where their labels differ, so that no sentence stands in two splits.
-The order of the SHA-256 of the ids decides the split: the first go to test, the next to dev, the rest to train.
+Each line of the input is `id TAB mean rating from -4 to 4 TAB text`. A sentence gets label 1 for a rating above zero
+and 0 below; ratings nearer to zero than 0.5 are left out. Of sentences that are equal but for case, spaces and
+punctuation only the one with the smallest id is kept, and none where their labels differ, so that no sentence stands in
+two splits. The order of the SHA-256 of the ids decides the split: the first go to test, the next to dev, the rest to
+train.
 
 The same input gives the same bytes on every machine. Needs Python 3.8 and nothing else.
 """

@@ -204,6 +204,17 @@ static void a_model_that_wants_bos_gets_it_before_the_prefix_only(void **state)
     sam_dataset_free(data);
 }
 
+static void a_row_may_fill_the_context_to_the_last_token(void **state)
+{
+    (void)state;
+    sam_error err = {0};
+    sam_dataset *data;
+    const char *json = "{\"name\":\"t\",\"template\":\"{text}\",\"options\":[\"x\",\"yz\"],\"label\":\"label\"}";
+    assert_int_equal(load(&data, byte_level, json, 5, "text\tlabel\nabc\t1\n", &err), SAM_OK);
+    sam_dataset_free(data);
+    assert_int_equal(load(&data, byte_level, json, 4, "text\tlabel\nabc\t1\n", &err), SAM_INVALID);
+}
+
 static void max_tokens_cuts_the_beginning_of_a_prefix(void **state)
 {
     (void)state;
@@ -334,6 +345,7 @@ int main(void)
         cmocka_unit_test(options_that_never_change_are_kept_once),
         cmocka_unit_test(the_digest_is_that_of_the_file),
         cmocka_unit_test(a_model_that_wants_bos_gets_it_before_the_prefix_only),
+        cmocka_unit_test(a_row_may_fill_the_context_to_the_last_token),
         cmocka_unit_test(max_tokens_cuts_the_beginning_of_a_prefix),
         cmocka_unit_test(a_cut_prefix_keeps_its_bos),
         cmocka_unit_test(what_does_not_fit_is_refused_with_file_and_line),

@@ -100,6 +100,15 @@ static void tsv_takes_quotes_and_commas_as_they_are(void **state)
     sam_table_close(table);
 }
 
+static void a_column_is_not_taken_for_one_whose_name_is_longer(void **state)
+{
+    (void)state;
+    sam_table *table = open_text("a.tsv", "label2\tlabel\ttext\n2\t1\tx\n");
+    expect_text(table, 0, "label", "1");
+    expect_text(table, 0, "label2", "2");
+    sam_table_close(table);
+}
+
 static void csv_follows_rfc_4180(void **state)
 {
     (void)state;
@@ -332,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_gives_the_same_rows),
         cmocka_unit_test(tsv_takes_quotes_and_commas_as_they_are),
+        cmocka_unit_test(a_column_is_not_taken_for_one_whose_name_is_longer),
         cmocka_unit_test(csv_follows_rfc_4180),
         cmocka_unit_test(json_values_are_their_shortest_spelling),
         cmocka_unit_test(a_value_that_is_not_there_is_named_with_what_is),
