@@ -260,7 +260,9 @@ static sam_status read_config_file(sam_tokenizer *tokenizer, const char *path, s
         return status;
     status = read_config(tokenizer, config, err);
     json_decref(config);
-    return status == SAM_OK ? SAM_OK : sam_fail_context(err, "%s", path);
+    if (status != SAM_OK)
+        sam_fail_context(err, "%s", path);
+    return status;
 }
 
 static sam_status read_template_file(sam_tokenizer *tokenizer, const char *path, sam_error *err)
