@@ -1,0 +1,163 @@
+/* A full round becomes an entry of the log. What goes into it is fixed in Redis before (gather.lua), so any copy of
+ * the ledger makes the same round but for the clock, and commit.lua takes the first. A copy that dies in between
+ * leaves a full round behind, which the next request or tick commits. */
+#include "ledger.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* "12:codes" of slot */
+static sam_status take_slot(sam_round *round, const sam_round_shape *shape, const redisReply *slot_reply,
+                            const redisReply *value, sam_error *err)
+{
+    uint64_t slot, worker = 0;
+    const char *bytes;
+    size_t length, at = 0;
+    sam_status status = sam_redis_u64(slot_reply, "a slot of the open round", &slot, err);
+    if (status == SAM_OK)
+        status = sam_redis_bytes(value, "the codes of the open round", &bytes, &length, err);
+    if (status != SAM_OK)
+        return status;
+    while (at < length && bytes[at] >= '0' && bytes[at] <= '9' && worker <= UINT32_MAX)
+        worker = 10 * worker + (uint64_t)(bytes[at++] - '0');
+    if (slot >= shape->slots || worker == 0 || worker > UINT32_MAX || length != at + 1 + shape->probes)
+        return sam_fail(err, SAM_CORRUPT, "the open round %" PRIu64 " in Redis has a slot of another shape",
+                        round->number);
+    round->workers[slot] = (uint32_t)worker;
+    memcpy(round->codes + slot * shape->probes, bytes + at + 1, shape->probes);
+    return SAM_OK;
+}
+
+static sam_status take_slots(sam_round *round, const sam_round_shape *shape, const redisReply *open, sam_error *err)
+{
+    redisReply *const *each;
+    size_t count;
+    sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)shape->slots, &each, &count, err);
+    for (size_t i = 0; i + 1 < count && status == SAM_OK; i += 2)
+        status = take_slot(round, shape, each[i], each[i + 1], err);
+    return status;
+}
+
+static bool parse_evaluation(sam_evaluation *evaluation, const char *at, const char *sums)
+{
+    int end = 0;
+    return sam_parse_u64(at, &evaluation->at) &&
+           sscanf(sums, "%" SCNu32 ":%" SCNu32 ":%" SCNu64 "%n", &evaluation->examples, &evaluation->correct,
+                  &evaluation->loss_micro, &end) == 3 &&
+           sums[end] == 0;
+}
+
+static sam_status take_evaluations(sam_round *round, const redisReply *queued, sam_error *err)
+{
+    redisReply *const *each;
+    size_t count;
+    sam_status status = sam_redis_array(queued, "evaluations", 0, &each, &count, err);
+    if (status != SAM_OK)
+        return status;
+    round->evaluations = sam_alloc(count / 2, sizeof *round->evaluations);
+    if (round->evaluations == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for the evaluations of a round");
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        const char *at, *sums;
+        size_t length;
+        status = sam_redis_bytes(each[i], "an evaluation", &at, &length, err);
+        if (status == SAM_OK)
+            status = sam_redis_bytes(each[i + 1], "an evaluation", &sums, &length, err);
+        if (status != SAM_OK)
+            return status;
+        if (!parse_evaluation(&round->evaluations[round->evaluation_count++], at, sums))
+            return sam_fail(err, SAM_CORRUPT, "Redis keeps \"%.60s\" as an evaluation", sums);
+    }
+    return SAM_OK;
+}
+
+typedef struct gathered {
+    bool full;
+    sam_round round;
+    char previous_hex[SAM_DIGEST_HEX];
+    sam_digest previous;
+} gathered;
+
+/* reply: full, head, chain, now, open, evaluations */
+static sam_status read_gathered(gathered *all, const ledger_run *run, const redisReply *reply, sam_error *err)
+{
+    redisReply *const *each;
+    size_t count, length;
+    uint64_t full = 0, head = 0;
+    const char *chain;
+    sam_status status = sam_redis_array(reply, "gather", 6, &each, &count, err);
+    if (status == SAM_OK)
+        status = sam_redis_u64(each[0], "gather", &full, err);
+    all->full = full == 1;
+    if (status != SAM_OK || !all->full)
+        return status;
+    status = sam_redis_u64(each[1], "gather", &head, err);
+    if (status == SAM_OK)
+        status = sam_redis_bytes(each[2], "gather", &chain, &length, err);
+    if (status == SAM_OK && !sam_digest_parse(&all->previous, chain))
+        status = sam_fail(err, SAM_CORRUPT, "run %s in Redis has no chain", run->id);
+    if (status == SAM_OK)
+        status = sam_round_init(&all->round, &run->shape, head, err);
+    if (status != SAM_OK)
+        return status;
+    sam_digest_hex(all->previous_hex, &all->previous);
+    status = sam_redis_u64(each[3], "gather", &all->round.committed_ms, err);
+    if (status == SAM_OK)
+        status = take_slots(&all->round, &run->shape, each[4], err);
+    return status == SAM_OK ? take_evaluations(&all->round, each[5], err) : status;
+}
+
+static sam_status gather(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    ledger_call_begin(&call, run->id, 0);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_GATHER, redis, &reply, err);
+    if (status == SAM_OK)
+        status = read_gathered(all, run, reply, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    sam_buffer encoded = {0};
+    char chain[SAM_DIGEST_HEX];
+    sam_status status = sam_round_encode(&encoded, &all->round, &run->shape, &all->previous, err);
+    if (status == SAM_OK) {
+        sam_digest_hex(chain, &all->round.chain);
+        ledger_call_begin(&call, run->id, 5);
+        ledger_call_u64(&call, all->round.number);
+        ledger_call_text(&call, all->previous_hex);
+        ledger_call_text(&call, chain);
+        ledger_call_bytes(&call, encoded.bytes, encoded.length);
+        ledger_call_u64(&call, all->round.evaluation_count);
+        status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
+        sam_redis_reply_free(reply);
+    }
+    sam_buffer_free(&encoded);
+    return status;
+}
+
+sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+{
+    gathered all = {0};
+    uint64_t begun = sam_monotonic_ns();
+    sam_status status = gather(&all, ledger, redis, run, err);
+    if (status == SAM_OK && all.full) {
+        uint64_t head = all.round.number + 1;
+        status = append(&all, ledger, redis, run, err);
+        if (status == SAM_OK) {
+            sam_metric_observe(ledger->gauge.commit_seconds, (double)(sam_monotonic_ns() - begun) * 1e-9, NULL);
+            ledger_follower_news(&ledger->follower, run, head);
+        }
+    }
+    sam_round_free(&all.round);
+    return status;
+}

@@ -1,0 +1,133 @@
+/* The ledger: one process that owns nothing. What a run is stands in Redis; what changes it is a Lua function.
+ *
+ *     worker --POST sync--> turn.c --contribute.lua--> Redis
+ *                             |  round full?  commit.c: gather.lua -> sam_round_encode -> commit.lua -> stream
+ *                             |  lease.lua, XRANGE
+ *                             |  no news: suspended; follow.c wakes it (XREAD, expired leases)
+ *                             +--reply
+ *
+ * Any number of copies serve one Redis, since each function is atomic and may be called twice. A copy keeps only a
+ * cache of immutable things (runs.c), the requests that wait with it (follow.c) and its metrics.
+ * Thread safety: everything here may be called from any thread of the server.
+ */
+#ifndef SAM_LEDGER_H
+#define SAM_LEDGER_H
+
+#include "base/digest.h"
+#include "follow.h"
+#include "net/http_server.h"
+#include "net/metrics.h"
+#include "run/wire.h"
+#include "runs.h"
+#include "scripts.h"
+#include "store/redis.h"
+
+#include <stdatomic.h>
+
+typedef struct ledger {
+    sam_redis_pool *redis;
+    ledger_scripts scripts;
+    ledger_runs runs;
+    ledger_follower follower;
+    uint32_t wait_ms_max;
+    atomic_bool redis_down; /* as the last request found it; said once each way */
+
+    sam_metrics *metrics;
+    struct {
+        sam_metric *head, *unleased, *leased, *workers, *waiting; /* by run, set when scraped */
+        sam_metric *syncs, *refused, *commits, *commit_seconds, *redis_errors, *requests;
+    } gauge;
+} ledger_service;
+
+/* Notes a failure of Redis for the log and the metrics; returns `status`. */
+sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_error *err);
+
+/* ---- transitions: each is one Lua function ---- */
+
+sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, bool *created,
+                         sam_error *err);
+
+typedef struct ledger_newcomer {
+    const char *name, *kernel;
+    uint32_t threads;
+} ledger_newcomer;
+
+sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,
+                       uint32_t *worker, uint64_t *head, sam_error *err);
+
+/* `refused`: results that were not taken. `full`: the open round has all its slots, and wants a commit. */
+sam_status ledger_contribute(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
+                             const sam_sync_request *request, uint32_t *refused, bool *full, sam_error *err);
+
+typedef struct ledger_grant {
+    sam_run_status status;
+    uint64_t head;
+    bool full;
+    uint64_t outstanding; /* pieces of work that are free or leased */
+    sam_lease leases[SAM_SYNC_LEASES_MAX];
+    size_t lease_count;
+} ledger_grant;
+
+/* `again`: gives the worker its own leases once more where nothing is free. */
+sam_status ledger_lease(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
+                        const sam_sync_request *request, bool again, ledger_grant *grant, sam_error *err);
+sam_status ledger_leave(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint32_t worker,
+                        sam_error *err);
+sam_status ledger_pause(ledger_service *ledger, sam_redis *redis, const ledger_run *run, bool paused, sam_error *err);
+
+typedef struct ledger_pulse {
+    sam_run_status status;
+    uint64_t free, outstanding;
+    bool full;
+} ledger_pulse;
+
+sam_status ledger_tick(ledger_service *ledger, sam_redis *redis, const ledger_run *run, ledger_pulse *pulse,
+                       sam_error *err);
+
+/* Commits the open round where it is full; OK, too, where another copy was faster. commit.c */
+sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err);
+
+/* Reads encoded rounds [from, from + count) as far as they are there: reply->element[i]->element[1]->element[1]. */
+sam_status ledger_read_log(sam_redis *redis, const ledger_run *run, uint64_t from, uint64_t count, redisReply **reply,
+                           sam_error *err);
+/* Bytes of round i of such a reply; CORRUPT where it is not round from + i. */
+sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, const uint8_t **bytes, size_t *length,
+                           sam_error *err);
+
+/* The reply of describe.lua, its types checked: see ledger_view_of. */
+sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledger_run *run, redisReply **reply,
+                           sam_error *err);
+
+typedef struct ledger_view {
+    const char *status; /* "running", "paused", "complete" */
+    uint64_t now_ms, head, unleased, leased, lost_leases, records, next_worker, active_workers;
+    const redisReply *workers, *holders, *evaluations; /* names and values in turn */
+} ledger_view;
+
+void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *reply); /* borrows from the reply */
+
+/* ---- handlers (api.c has the routes); `user` is the ledger ---- */
+sam_http_next ledger_sync(sam_http_request *request, void *user);     /* turn.c */
+sam_http_next ledger_post_run(sam_http_request *request, void *user); /* people.c */
+sam_http_next ledger_get_runs(sam_http_request *request, void *user);
+sam_http_next ledger_get_run(sam_http_request *request, void *user);
+sam_http_next ledger_get_manifest(sam_http_request *request, void *user);
+sam_http_next ledger_post_join(sam_http_request *request, void *user);
+sam_http_next ledger_post_pause(sam_http_request *request, void *user);
+sam_http_next ledger_post_resume(sam_http_request *request, void *user);
+sam_http_next ledger_get_workers(sam_http_request *request, void *user);
+sam_http_next ledger_get_log(sam_http_request *request, void *user);
+sam_http_next ledger_get_health(sam_http_request *request, void *user);
+sam_http_next ledger_get_ready(sam_http_request *request, void *user);
+sam_http_next ledger_get_metrics(sam_http_request *request, void *user); /* gauges.c */
+
+sam_status ledger_gauges_init(ledger_service *ledger, sam_error *err);
+void ledger_observe(void *user, const sam_http_event *event); /* of the server, for the metrics */
+/* Ids of all runs, sorted: reply->element[i]->str. */
+sam_status ledger_run_ids(sam_redis *redis, redisReply **reply, sam_error *err);
+#define LEDGER_ROUTES_MAX 20
+void ledger_routes(ledger_service *ledger, sam_http_route routes[LEDGER_ROUTES_MAX]); /* api.c */
+
+bool ledger_status_parse(sam_run_status *status, const char *text);
+
+#endif

@@ -1,0 +1,23 @@
+-- commit(round, chain before, chain, encoded round, evaluations in it): 1, or 0 where the round was committed before.
+local state = load_state()
+local round = tonumber(ARGV[1])
+if not state then
+  return no_run()
+end
+if state.head > round then
+  return 0
+end
+if state.head < round or state.chain ~= ARGV[2] or not is_full(state) then
+  return redis.error_reply('CONFLICT round ' .. ARGV[1] .. ' does not follow the committed ones')
+end
+local head = round + 1
+redis.call('XADD', LOG, text(head) .. '-0', 'b', ARGV[4])
+redis.call('HSET', STATE, 'head', text(head), 'chain', ARGV[3])
+redis.call('HINCRBY', STATE, 'records', state.slots)
+redis.call('DEL', OPEN)
+redis.call('LTRIM', QUEUED, ARGV[5], -1)
+open_round(state, head)
+if head == state.rounds then
+  redis.call('HSET', STATE, 'status', 'complete')
+end
+return 1

@@ -1,0 +1,116 @@
+-- Stands before every function of the ledger. One run in Redis, all keys with the hash tag {RUN}:
+--
+--   manifest      string  canonical JSON
+--   state         hash    head (committed rounds), chain (hex), status, next_worker, lost_leases, records,
+--                         and of the manifest: rounds, slots, every, chunks, lease_ms
+--   log           stream  "<round + 1>-0" b = the encoded round
+--   open          hash    slot -> "worker:codes", of the round that is being filled (its number is head)
+--   free          zset    work nobody holds, by turn
+--   leases        zset    work that somebody holds, by deadline (ms)
+--   holders       hash    work -> worker
+--   workers       hash    "N:name", "N:seen" ... of worker N
+--   chunks        hash    "round:chunk" -> "worker:examples:correct:loss", "round:count", of unfinished evaluations
+--   evaluations   hash    round -> "examples:correct:loss", finished
+--   queued        list    rounds of finished evaluations that the next commit takes along
+--
+-- A piece of work is "s:ROUND:SLOT" or "e:ROUND:CHUNK"; it is in `free`, in `leases`, or done, never in two of them.
+-- Every function may be called again with the same arguments: the second time changes nothing.
+local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED = unpack(KEYS)
+
+-- tostring() has 14 digits; sums of losses have more.
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- nil: there is no such run
+local function load_state()
+  local names = {'head', 'rounds', 'slots', 'every', 'chunks', 'lease_ms'}
+  local values = redis.call('HMGET', STATE, 'status', 'chain', unpack(names))
+  if not values[1] then
+    return nil
+  end
+  local state = {status = values[1], chain = values[2]}
+  for i, name in ipairs(names) do
+    state[name] = tonumber(values[i + 2])
+  end
+  return state
+end
+
+local function no_run()
+  return redis.error_reply('NOT_FOUND there is no such run')
+end
+
+local function no_worker(worker)
+  return redis.error_reply('NOT_FOUND the run has no worker ' .. worker .. '; join it first')
+end
+
+local function is_worker(worker)
+  return redis.call('HEXISTS', WORKERS, worker .. ':name') == 1
+end
+
+-- Evaluations of the state before a round come before its slots, older rounds before younger ones.
+local function turn_of(work)
+  local kind, round, index = string.match(work, '^(%a):(%d+):(%d+)$')
+  return text((2 * tonumber(round) + (kind == 's' and 1 or 0)) * 4096 + tonumber(index))
+end
+
+local function add_work(kind, round, count)
+  for index = 0, count - 1 do
+    local work = kind .. ':' .. text(round) .. ':' .. index
+    redis.call('ZADD', FREE, turn_of(work), work)
+  end
+end
+
+-- What can be done once `head` rounds are committed. Slots come only while there are rounds to fill.
+local function open_round(state, head)
+  if state.every > 0 and (head % state.every == 0 or head == state.rounds) then
+    add_work('e', head, state.chunks)
+  end
+  if head < state.rounds then
+    add_work('s', head, state.slots)
+  end
+end
+
+local function give_back(work)
+  redis.call('ZREM', LEASES, work)
+  redis.call('HDEL', HOLDERS, work)
+  redis.call('ZADD', FREE, turn_of(work), work)
+end
+
+-- true where it was there to be done
+local function finish(work)
+  local found = redis.call('ZREM', FREE, work) + redis.call('ZREM', LEASES, work)
+  redis.call('HDEL', HOLDERS, work)
+  return found > 0
+end
+
+local function expire(now)
+  local late = redis.call('ZRANGEBYSCORE', LEASES, '-inf', text(now))
+  for _, work in ipairs(late) do
+    give_back(work)
+  end
+  if #late > 0 then
+    redis.call('HINCRBY', STATE, 'lost_leases', #late)
+  end
+end
+
+local function is_full(state)
+  return state.head < state.rounds and redis.call('HLEN', OPEN) == state.slots
+end
+
+local function held_by(worker)
+  local held = {}
+  local all = redis.call('HGETALL', HOLDERS)
+  for i = 1, #all, 2 do
+    if all[i + 1] == worker then
+      held[#held + 1] = all[i]
+    end
+  end
+  table.sort(held)
+  return held
+end

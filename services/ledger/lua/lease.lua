@@ -1,0 +1,55 @@
+-- lease(worker, cursor, wants, reach, again, wait): status, head, full, outstanding, then work and valid_ms of each.
+-- reach: rounds that one reply carries; a worker further behind gets no work yet. again: where nothing is free, the
+-- worker's own leases are given once more (their reply was lost). wait: how long it will wait when there is no news.
+local state = load_state()
+local worker, cursor, wants = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if not state then
+  return no_run()
+end
+if not is_worker(worker) then
+  return no_worker(worker)
+end
+if cursor > state.head then
+  return redis.error_reply('CONFLICT worker ' .. worker .. ' has applied ' .. text(cursor) .. ' rounds, but only ' ..
+                           text(state.head) .. ' are committed; its state is of another run or log')
+end
+local now = now_ms()
+expire(now)
+local full = is_full(state) -- then the caller commits, and asks again
+
+local function choose()
+  local chosen = {}
+  if state.status == 'paused' or wants == 0 or full or state.head - cursor > tonumber(ARGV[4]) then
+    return chosen
+  end
+  local free = redis.call('ZPOPMIN', FREE, wants)
+  for i = 1, #free, 2 do
+    chosen[#chosen + 1] = free[i]
+  end
+  if #chosen == 0 and ARGV[5] == '1' then
+    local held = held_by(worker)
+    for i = 1, math.min(#held, wants) do
+      chosen[i] = held[i]
+    end
+  end
+  return chosen
+end
+
+local chosen = choose()
+local valid = {}
+-- They are worked off one after the other, so the n-th has n times the time of one.
+for i, work in ipairs(chosen) do
+  valid[i] = math.min(state.lease_ms * i, 4294967295)
+  redis.call('ZADD', LEASES, text(now + valid[i]), work)
+  redis.call('HSET', HOLDERS, work, worker)
+end
+local quiet = #chosen == 0 and cursor == state.head
+redis.call('HSET', WORKERS, worker .. ':seen', text(now + (quiet and tonumber(ARGV[6]) or 0)))
+redis.call('HDEL', WORKERS, worker .. ':left')
+local outstanding = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES)
+local reply = {state.status, state.head, full and 1 or 0, outstanding}
+for i, work in ipairs(chosen) do
+  reply[#reply + 1] = work
+  reply[#reply + 1] = valid[i]
+end
+return reply

@@ -1,0 +1,14 @@
+-- leave(worker): how many leases came back.
+local worker = ARGV[1]
+if not load_state() then
+  return no_run()
+end
+if not is_worker(worker) then
+  return no_worker(worker)
+end
+local held = held_by(worker)
+for _, work in ipairs(held) do
+  give_back(work)
+end
+redis.call('HSET', WORKERS, worker .. ':left', '1', worker .. ':seen', text(now_ms()))
+return #held

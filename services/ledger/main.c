@@ -1,0 +1,224 @@
+/* samara-ledger: keeps the logs of runs, for workers and people. See ledger.h for how it works inside. */
+#include "ledger.h"
+
+#include "base/clock.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/options.h"
+#include "base/shutdown.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define TOKENS_MAX 1024
+
+typedef struct settings {
+    const char *listen, *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file, *token_file;
+    uint64_t max_connections, wait_ms_max, wait_redis, threads;
+    char *secrets[3]; /* contents of files, for the life of the process */
+    const char *tokens[TOKENS_MAX];
+    size_t token_count;
+} settings;
+
+/* ---- settings ---- */
+
+/* The lines of a file, in place: `lines` borrow from *content. Empty lines and # comments are left out. */
+static sam_status read_lines(const char *path, char **content, const char **lines, size_t most, size_t *count,
+                             sam_error *err)
+{
+    sam_file_map file;
+    char *rest;
+    *count = 0;
+    sam_status status = sam_file_map_open(&file, path, err);
+    if (status != SAM_OK)
+        return status;
+    *content = sam_strndup((const char *)file.bytes, file.length);
+    sam_file_map_close(&file);
+    if (*content == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for %s", path);
+    for (char *line = strtok_r(*content, "\r\n", &rest); line != NULL; line = strtok_r(NULL, "\r\n", &rest)) {
+        if (line[0] == '#')
+            continue;
+        if (*count == most)
+            return sam_fail(err, SAM_TOO_LARGE, "%s has more than %zu lines", path, most);
+        lines[(*count)++] = line;
+    }
+    if (*count == 0)
+        return sam_fail(err, SAM_INVALID, "%s is empty", path);
+    return SAM_OK;
+}
+
+static sam_status read_secrets(settings *set, sam_error *err)
+{
+    size_t count;
+    sam_status status = SAM_OK;
+    if (set->token_file != NULL)
+        status = read_lines(set->token_file, &set->secrets[0], set->tokens, TOKENS_MAX, &set->token_count, err);
+    if (status == SAM_OK && set->redis_password_file != NULL)
+        status = read_lines(set->redis_password_file, &set->secrets[1], &set->redis_password, 1, &count, err);
+    if (status == SAM_OK && set->redis_user_file != NULL)
+        status = read_lines(set->redis_user_file, &set->secrets[2], &set->redis_user, 1, &count, err);
+    return status;
+}
+
+static void free_secrets(settings *set)
+{
+    for (size_t i = 0; i < 3; i++)
+        sam_free(set->secrets[i]);
+}
+
+static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
+{
+    const sam_option table[] = {
+        {"listen", SAM_OPTION_TEXT, &set->listen, "ADDRESS", "where to serve HTTP; port 0: any free one"},
+        {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "host:port, unix:/path or redis://..."},
+        {"redis-user", SAM_OPTION_TEXT, &set->redis_user, "NAME", "user of Redis"},
+        {"redis-user-file", SAM_OPTION_TEXT, &set->redis_user_file, "FILE", "file whose first line is that user"},
+        {"redis-password", SAM_OPTION_TEXT, &set->redis_password, "TEXT", "password (other users can see flags)"},
+        {"redis-password-file", SAM_OPTION_TEXT, &set->redis_password_file, "FILE", "file with the password"},
+        {"token-file", SAM_OPTION_TEXT, &set->token_file, "FILE", "bearer tokens, one a line; none: open to all"},
+        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time"},
+        {"wait-ms-max", SAM_OPTION_COUNT, &set->wait_ms_max, "MS", "longest time a sync request is held"},
+        {"wait-redis", SAM_OPTION_COUNT, &set->wait_redis, "SECONDS", "how long to try to reach Redis at start"},
+        {"threads", SAM_OPTION_COUNT, &set->threads, "N", "threads that answer requests"},
+        {0},
+    };
+    const sam_command command = {"samara-ledger", "", "Keeps the logs of runs in Redis and hands out their slots.",
+                                 table};
+    int rest;
+    sam_status status = sam_options_parse(&command, argc, argv, &rest, err);
+    if (status == SAM_OK && rest < argc)
+        return sam_fail(err, SAM_INVALID, "\"%s\" is no option; see --help", argv[rest]);
+    if (status == SAM_OK && (set->wait_ms_max > 3600000 || set->max_connections > 1000000 || set->threads > 1024))
+        return sam_fail(err, SAM_INVALID,
+                        "--wait-ms-max is at most 3600000, --max-connections 1000000, --threads 1024");
+    return status == SAM_OK ? read_secrets(set, err) : status;
+}
+
+/* ---- Redis ---- */
+
+static sam_status reach_redis(ledger_service *ledger, uint64_t seconds, sam_error *err)
+{
+    sam_redis *redis;
+    uint64_t until = sam_monotonic_ms() + seconds * 1000;
+    sam_status status = sam_redis_borrow(ledger->redis, &redis, err);
+    if (status != SAM_OK)
+        return status;
+    status = sam_redis_ping(redis, err);
+    while (status == SAM_UNAVAILABLE && sam_monotonic_ms() < until && !sam_shutdown_asked()) {
+        sam_sleep_ms(100);
+        status = sam_redis_ping(redis, err);
+    }
+    sam_redis_give_back(ledger->redis, redis);
+    return status;
+}
+
+static void warn_unless(sam_redis *redis, const char *name, const char *wanted, const char *danger)
+{
+    redisReply *reply;
+    sam_error err = {0};
+    if (sam_redis_words(redis, &reply, &err, "CONFIG", "GET", name, NULL) != SAM_OK)
+        return; /* managed services do not permit it */
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->type == REDIS_REPLY_STRING &&
+        strcasecmp(reply->element[1]->str, wanted) != 0)
+        sam_log_warn("Redis runs with %s %s: %s; set it to \"%s\"", name, reply->element[1]->str, danger, wanted);
+    sam_redis_reply_free(reply);
+}
+
+static void check_durability(ledger_service *ledger)
+{
+    sam_redis *redis;
+    sam_error err = {0};
+    if (sam_redis_borrow(ledger->redis, &redis, &err) != SAM_OK)
+        return;
+    warn_unless(redis, "appendonly", "yes", "committed rounds are lost when it stops");
+    warn_unless(redis, "appendfsync", "always", "the last second of committed rounds is lost in a power cut");
+    sam_redis_give_back(ledger->redis, redis);
+}
+
+/* ---- serving ---- */
+
+static sam_status ledger_open(ledger_service *ledger, const settings *set, sam_error *err)
+{
+    const sam_redis_options options = {.address = set->redis, .user = set->redis_user, .password = set->redis_password};
+    *ledger = (ledger_service){.wait_ms_max = (uint32_t)set->wait_ms_max};
+    ledger_runs_init(&ledger->runs);
+    ledger_follower_init(&ledger->follower, ledger);
+    sam_status status = ledger_gauges_init(ledger, err);
+    if (status == SAM_OK)
+        status = ledger_scripts_init(&ledger->scripts, err);
+    if (status == SAM_OK)
+        status = sam_redis_pool_new(&ledger->redis, &options, err);
+    return status == SAM_OK ? reach_redis(ledger, set->wait_redis, err) : status;
+}
+
+static void ledger_close(ledger_service *ledger)
+{
+    ledger_follower_free(&ledger->follower);
+    if (ledger->redis != NULL)
+        sam_redis_pool_free(ledger->redis);
+    ledger_scripts_free(&ledger->scripts);
+    ledger_runs_free(&ledger->runs);
+    sam_metrics_free(ledger->metrics);
+}
+
+static void wait_for_signal(void)
+{
+    struct pollfd signal_fd = {.fd = sam_shutdown_fd(), .events = POLLIN};
+    while (!sam_shutdown_asked())
+        (void)poll(&signal_fd, 1, 1000);
+}
+
+static sam_status serve(ledger_service *ledger, const settings *set, sam_error *err)
+{
+    sam_http_route routes[LEDGER_ROUTES_MAX];
+    sam_http_server *server = NULL;
+    ledger_routes(ledger, routes);
+    const sam_http_server_options options = {.listen = set->listen,
+                                             .threads = (unsigned)set->threads,
+                                             .max_connections = (unsigned)set->max_connections,
+                                             .tokens = set->tokens,
+                                             .token_count = set->token_count,
+                                             .observe = ledger_observe,
+                                             .observe_user = ledger};
+    sam_status status = sam_http_server_start(&server, &options, routes, err);
+    if (status != SAM_OK)
+        return status;
+    status = ledger_follower_start(&ledger->follower, server, err);
+    if (status == SAM_OK) {
+        printf("listening on http://%s\n", sam_http_server_address(server));
+        fflush(stdout);
+        wait_for_signal();
+        sam_log_info("stopping");
+    }
+    ledger_follower_stop(&ledger->follower);
+    sam_http_server_stop(server);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    settings set = {.listen = "127.0.0.1:8642", .redis = "127.0.0.1:6379", .wait_ms_max = 60000, .threads = 4};
+    sam_error err = {0};
+    ledger_service ledger;
+    sam_log_init("samara-ledger", SAM_LOG_INFO, SAM_LOG_TEXT);
+    sam_status status = parse(&set, argc, argv, &err);
+    if (status == SAM_CANCELLED)
+        return 0;
+    if (status == SAM_OK) {
+        sam_shutdown_catch();
+        status = ledger_open(&ledger, &set, &err);
+        if (status == SAM_OK) {
+            check_durability(&ledger);
+            status = serve(&ledger, &set, &err);
+        }
+        ledger_close(&ledger);
+    }
+    free_secrets(&set);
+    if (status != SAM_OK)
+        fprintf(stderr, "samara-ledger: %s\n", err.text);
+    return sam_exit_code(status);
+}

@@ -1,0 +1,47 @@
+/* What a copy of the ledger remembers of runs: the immutable things of their manifests, so that no request has to
+ * parse one.
+ *
+ *     const ledger_run *run;
+ *     if (ledger_runs_find(&runs, redis, id, &run, err) != SAM_OK) ...      // NOT_FOUND: "there is no run 01ab..."
+ *
+ * Entries live as long as the process. Thread safety: all functions from any thread.
+ */
+#ifndef SAM_LEDGER_RUNS_H
+#define SAM_LEDGER_RUNS_H
+
+#include "run/manifest.h"
+#include "run/round.h"
+#include "store/redis.h"
+
+#include <pthread.h>
+
+#define LEDGER_KEY_SIZE (SAM_DIGEST_HEX + 32) /* "samara:{" id "}:evaluations" */
+#define LEDGER_RUNS_KEY "samara:runs"         /* set of run ids */
+
+typedef struct ledger_run {
+    struct ledger_run *next;
+    char id[SAM_DIGEST_HEX];
+    char *name;
+    sam_round_shape shape;
+    uint64_t rounds;
+    uint32_t chunks, lease_ms;
+    uint32_t reach; /* rounds that one sync reply carries at most */
+    char log_key[LEDGER_KEY_SIZE];
+} ledger_run;
+
+typedef struct ledger_runs {
+    pthread_mutex_t lock; /* guards first */
+    ledger_run *first;
+} ledger_runs;
+
+void ledger_runs_init(ledger_runs *runs);
+void ledger_runs_free(ledger_runs *runs);
+
+sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id, const ledger_run **run,
+                            sam_error *err);
+/* Reads and parses the manifest itself. */
+sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err);
+
+void ledger_key(char out[LEDGER_KEY_SIZE], const char *id, const char *name);
+
+#endif

@@ -1,0 +1,110 @@
+#include "scripts.h"
+
+#include "runs.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+extern const char ledger_lua_common[];
+#define X(name, file) extern const char ledger_lua_##file[];
+LEDGER_SCRIPT_TABLE(X)
+#undef X
+
+static const struct {
+    const char *name, *source;
+} OWN[LEDGER_SCRIPT_COUNT] = {
+#define X(name, file) [LEDGER_##name] = {#file, ledger_lua_##file},
+    LEDGER_SCRIPT_TABLE(X)
+#undef X
+};
+
+/* In the order in which lua/common.lua names them. */
+static const char *const KEYS[] = {"manifest", "state",   "log",    "open",        "free",  "leases",
+                                   "holders",  "workers", "chunks", "evaluations", "queued"};
+#define KEY_COUNT (sizeof KEYS / sizeof KEYS[0])
+
+sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err)
+{
+    *scripts = (ledger_scripts){0};
+    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT; i++) {
+        scripts->source[i] = sam_format("%s\n%s", ledger_lua_common, OWN[i].source);
+        if (scripts->source[i] == NULL) {
+            ledger_scripts_free(scripts);
+            return sam_fail(err, SAM_NO_MEMORY, "no memory for the ledger's Lua functions");
+        }
+        scripts->script[i] = (sam_script)SAM_SCRIPT(OWN[i].name, scripts->source[i]);
+    }
+    return SAM_OK;
+}
+
+void ledger_scripts_free(ledger_scripts *scripts)
+{
+    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT; i++) {
+        sam_free(scripts->source[i]);
+        scripts->source[i] = NULL;
+    }
+}
+
+/* ---- calls ---- */
+
+void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments)
+{
+    *call = (ledger_call){.capacity = (int)(KEY_COUNT + arguments)};
+    call->words = sam_arena_array(&call->arena, KEY_COUNT + arguments, sizeof *call->words);
+    call->lengths = sam_arena_array(&call->arena, KEY_COUNT + arguments, sizeof *call->lengths);
+    call->failed = call->words == NULL || call->lengths == NULL;
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        char key[LEDGER_KEY_SIZE];
+        ledger_key(key, run_id, KEYS[i]);
+        ledger_call_text(call, sam_arena_strndup(&call->arena, key, strlen(key)));
+    }
+}
+
+void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length)
+{
+    if (call->failed || bytes == NULL || call->count == call->capacity) {
+        call->failed = true;
+        return;
+    }
+    call->words[call->count] = bytes;
+    call->lengths[call->count++] = length;
+}
+
+void ledger_call_text(ledger_call *call, const char *text)
+{
+    ledger_call_bytes(call, text, text == NULL ? 0 : strlen(text));
+}
+
+void ledger_call_format(ledger_call *call, const char *format, ...)
+{
+    char text[160];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (length < 0 || (size_t)length >= sizeof text)
+        call->failed = true;
+    else
+        ledger_call_text(call, sam_arena_strndup(&call->arena, text, (size_t)length));
+}
+
+void ledger_call_u64(ledger_call *call, uint64_t value)
+{
+    ledger_call_format(call, "%" PRIu64, value);
+}
+
+sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
+                           redisReply **reply, sam_error *err)
+{
+    sam_status status;
+    *reply = NULL;
+    if (call->failed)
+        status = sam_fail(err, SAM_NO_MEMORY, "no memory for a call of the Redis function %s", OWN[which].name);
+    else
+        status = sam_script_call(&scripts->script[which], redis, reply, err, KEY_COUNT, call->words, call->count,
+                                 call->lengths);
+    sam_arena_free(&call->arena);
+    return status;
+}

@@ -1,0 +1,60 @@
+/* The Lua functions of the ledger, and how one is called.
+ *
+ *     ledger_call call;
+ *     ledger_call_begin(&call, run_id, 3);                     // room for 3 arguments
+ *     ledger_call_u64(&call, worker);
+ *     ledger_call_text(&call, name);
+ *     status = ledger_call_run(&call, &scripts, LEDGER_JOIN, redis, &reply, err);    // frees the call
+ *
+ * The keys of the run come first, in the order of lua/common.lua, which stands before each function.
+ */
+#ifndef SAM_LEDGER_SCRIPTS_H
+#define SAM_LEDGER_SCRIPTS_H
+
+#include "base/memory.h"
+#include "store/script.h"
+
+#define LEDGER_SCRIPT_TABLE(X)                                                                                         \
+    X(CREATE, create)                                                                                                  \
+    X(JOIN, join)                                                                                                      \
+    X(CONTRIBUTE, contribute)                                                                                          \
+    X(GATHER, gather)                                                                                                  \
+    X(COMMIT, commit)                                                                                                  \
+    X(LEASE, lease)                                                                                                    \
+    X(LEAVE, leave)                                                                                                    \
+    X(PAUSE, pause)                                                                                                    \
+    X(TICK, tick)                                                                                                      \
+    X(DESCRIBE, describe)
+
+typedef enum ledger_script {
+#define X(name, file) LEDGER_##name,
+    LEDGER_SCRIPT_TABLE(X)
+#undef X
+        LEDGER_SCRIPT_COUNT
+} ledger_script;
+
+typedef struct ledger_scripts {
+    sam_script script[LEDGER_SCRIPT_COUNT];
+    char *source[LEDGER_SCRIPT_COUNT];
+} ledger_scripts;
+
+sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err);
+void ledger_scripts_free(ledger_scripts *scripts);
+
+typedef struct ledger_call {
+    sam_arena arena;
+    const char **words;
+    size_t *lengths;
+    int count, capacity; /* words */
+    bool failed;         /* out of memory */
+} ledger_call;
+
+void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments);
+void ledger_call_text(ledger_call *call, const char *text);                  /* borrowed */
+void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length); /* borrowed */
+void ledger_call_u64(ledger_call *call, uint64_t value);
+void ledger_call_format(ledger_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
+                           redisReply **reply, sam_error *err);
+
+#endif

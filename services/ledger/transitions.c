@@ -1,0 +1,335 @@
+#include "ledger.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Sums of 1024 chunks stay exact in Lua's numbers and fit the log's fields. */
+#define CHUNK_LOSS_MAX     ((uint64_t)1 << 43)
+#define CHUNK_EXAMPLES_MAX (1u << 22)
+
+sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_error *err)
+{
+    bool down = status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
+    if (down)
+        sam_metric_add(ledger->gauge.redis_errors, 1, NULL);
+    if (down && !atomic_exchange(&ledger->redis_down, true))
+        sam_log_error("%s; requests are answered with 503 until it is back", err->text);
+    if (status == SAM_OK && atomic_exchange(&ledger->redis_down, false))
+        sam_log_info("Redis is back");
+    return status;
+}
+
+bool ledger_status_parse(sam_run_status *status, const char *text)
+{
+    static const char *const NAMES[] = {"running", "paused", "complete"};
+    for (unsigned i = 0; i < 3; i++)
+        if (strcmp(NAMES[i], text) == 0) {
+            *status = (sam_run_status)i;
+            return true;
+        }
+    return false;
+}
+
+static sam_status status_of(const redisReply *reply, sam_run_status *run_status, sam_error *err)
+{
+    const char *text;
+    size_t length;
+    sam_status status = sam_redis_bytes(reply, "the status of a run", &text, &length, err);
+    if (status == SAM_OK && !ledger_status_parse(run_status, text))
+        return sam_fail(err, SAM_CORRUPT, "a run in Redis has the status \"%.20s\"", text);
+    return status;
+}
+
+/* Reads `count` integers from `first` on; NULL targets are passed over. */
+static sam_status integers_of(const redisReply *reply, size_t first, size_t count, uint64_t *const *targets,
+                              sam_error *err)
+{
+    redisReply *const *each;
+    size_t length;
+    sam_status status = sam_redis_array(reply, "a function of the ledger", first + count, &each, &length, err);
+    for (size_t i = 0; i < count && status == SAM_OK; i++)
+        if (targets[i] != NULL)
+            status = sam_redis_u64(each[first + i], "a function of the ledger", targets[i], err);
+    return status;
+}
+
+/* ---- create, join ---- */
+
+static sam_status list_run(sam_redis *redis, const char *id, sam_error *err)
+{
+    redisReply *reply;
+    sam_status status = sam_redis_words(redis, &reply, err, "SADD", LEDGER_RUNS_KEY, id, NULL);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, bool *created,
+                         sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    uint64_t made = 0;
+    ledger_call_begin(&call, manifest->id_hex, 7);
+    ledger_call_bytes(&call, manifest->text, manifest->text_length);
+    ledger_call_text(&call, manifest->id_hex);
+    ledger_call_u64(&call, manifest->rounds);
+    ledger_call_u64(&call, manifest->slots);
+    ledger_call_u64(&call, manifest->evaluation.every);
+    ledger_call_u64(&call, manifest->evaluation.chunks);
+    ledger_call_u64(&call, manifest->lease_ms);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_CREATE, redis, &reply, err);
+    if (status == SAM_OK)
+        status = sam_redis_u64(reply, "create", &made, err);
+    sam_redis_reply_free(reply);
+    *created = made == 1;
+    return status == SAM_OK ? list_run(redis, manifest->id_hex, err) : status;
+}
+
+sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,
+                       uint32_t *worker, uint64_t *head, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    uint64_t number = 0;
+    ledger_call_begin(&call, run->id, 3);
+    ledger_call_text(&call, newcomer->name);
+    ledger_call_u64(&call, newcomer->threads);
+    ledger_call_text(&call, newcomer->kernel);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_JOIN, redis, &reply, err);
+    if (status == SAM_OK)
+        status = integers_of(reply, 0, 2, (uint64_t *[]){&number, head}, err);
+    sam_redis_reply_free(reply);
+    if (status == SAM_OK && (number == 0 || number > UINT32_MAX))
+        return sam_fail(err, SAM_CONFLICT, "the run has had more workers than it has numbers for");
+    *worker = (uint32_t)number;
+    return status;
+}
+
+/* ---- contribute ---- */
+
+static bool fits(const ledger_run *run, const sam_result *result)
+{
+    if (result->kind == SAM_WORK_SLOT)
+        return result->index < run->shape.slots && result->code_count == run->shape.probes &&
+               result->round < run->rounds;
+    return result->index < run->chunks && result->round <= run->rounds &&
+           result->evaluation.loss_micro <= CHUNK_LOSS_MAX && result->evaluation.examples <= CHUNK_EXAMPLES_MAX;
+}
+
+static void call_result(ledger_call *call, const sam_result *result)
+{
+    ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
+    ledger_call_u64(call, result->round);
+    ledger_call_u64(call, result->index);
+    ledger_call_u64(call, result->elapsed_ms);
+    if (result->kind == SAM_WORK_SLOT)
+        ledger_call_bytes(call, result->codes, result->code_count);
+    else
+        ledger_call_format(call, "%u:%u:%" PRIu64, result->evaluation.examples, result->evaluation.correct,
+                           result->evaluation.loss_micro);
+}
+
+sam_status ledger_contribute(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
+                             const sam_sync_request *request, uint32_t *refused, bool *full, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    uint64_t not_taken = 0, is_full = 0, malformed = 0;
+    for (size_t i = 0; i < request->result_count; i++)
+        malformed += !fits(run, &request->results[i]);
+    ledger_call_begin(&call, run->id, 2 + 5 * request->result_count);
+    ledger_call_u64(&call, request->worker);
+    ledger_call_u64(&call, malformed);
+    for (size_t i = 0; i < request->result_count; i++)
+        if (fits(run, &request->results[i]))
+            call_result(&call, &request->results[i]);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_CONTRIBUTE, redis, &reply, err);
+    if (status == SAM_OK)
+        status = integers_of(reply, 0, 2, (uint64_t *[]){&not_taken, &is_full}, err);
+    sam_redis_reply_free(reply);
+    *refused = (uint32_t)not_taken;
+    *full = is_full == 1;
+    return status;
+}
+
+/* ---- lease, leave ---- */
+
+/* "s:12:3" */
+static bool parse_work(sam_lease *lease, const char *text)
+{
+    char kind;
+    int end = 0;
+    if (sscanf(text, "%c:%" SCNu64 ":%" SCNu32 "%n", &kind, &lease->round, &lease->index, &end) != 3 || text[end] != 0)
+        return false;
+    lease->kind = kind == 's' ? SAM_WORK_SLOT : SAM_WORK_EVALUATION;
+    return kind == 's' || kind == 'e';
+}
+
+static sam_status leases_of(redisReply *const *each, size_t count, ledger_grant *grant, sam_error *err)
+{
+    for (size_t i = 0; i + 1 < count && grant->lease_count < SAM_SYNC_LEASES_MAX; i += 2) {
+        sam_lease *lease = &grant->leases[grant->lease_count++];
+        const char *text;
+        size_t length;
+        uint64_t valid_ms;
+        sam_status status = sam_redis_bytes(each[i], "lease", &text, &length, err);
+        if (status == SAM_OK)
+            status = sam_redis_u64(each[i + 1], "lease", &valid_ms, err);
+        if (status != SAM_OK)
+            return status;
+        if (!parse_work(lease, text) || valid_ms > UINT32_MAX)
+            return sam_fail(err, SAM_CORRUPT, "Redis keeps \"%.60s\" as a piece of work", text);
+        lease->valid_ms = (uint32_t)valid_ms;
+    }
+    return SAM_OK;
+}
+
+static sam_status grant_of(const redisReply *reply, ledger_grant *grant, sam_error *err)
+{
+    redisReply *const *each;
+    size_t count;
+    uint64_t full = 0;
+    sam_status status = sam_redis_array(reply, "lease", 4, &each, &count, err);
+    if (status == SAM_OK)
+        status = status_of(each[0], &grant->status, err);
+    if (status == SAM_OK)
+        status = integers_of(reply, 1, 3, (uint64_t *[]){&grant->head, &full, &grant->outstanding}, err);
+    grant->full = full == 1;
+    return status == SAM_OK ? leases_of(each + 4, count - 4, grant, err) : status;
+}
+
+sam_status ledger_lease(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
+                        const sam_sync_request *request, bool again, ledger_grant *grant, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    uint32_t wants = request->wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : request->wants;
+    grant->lease_count = 0;
+    ledger_call_begin(&call, run->id, 6);
+    ledger_call_u64(&call, request->worker);
+    ledger_call_u64(&call, request->cursor);
+    ledger_call_u64(&call, wants);
+    ledger_call_u64(&call, run->reach);
+    ledger_call_u64(&call, again);
+    ledger_call_u64(&call, request->wait_ms);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_LEASE, redis, &reply, err);
+    if (status == SAM_OK)
+        status = grant_of(reply, grant, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+sam_status ledger_leave(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint32_t worker,
+                        sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    ledger_call_begin(&call, run->id, 1);
+    ledger_call_u64(&call, worker);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_LEAVE, redis, &reply, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+/* ---- pause, tick, describe ---- */
+
+sam_status ledger_pause(ledger_service *ledger, sam_redis *redis, const ledger_run *run, bool paused, sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    ledger_call_begin(&call, run->id, 1);
+    ledger_call_text(&call, paused ? "paused" : "running");
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_PAUSE, redis, &reply, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+sam_status ledger_tick(ledger_service *ledger, sam_redis *redis, const ledger_run *run, ledger_pulse *pulse,
+                       sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    uint64_t full = 0;
+    ledger_call_begin(&call, run->id, 0);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_TICK, redis, &reply, err);
+    if (status == SAM_OK)
+        status = integers_of(reply, 1, 3, (uint64_t *[]){&pulse->free, &pulse->outstanding, &full}, err);
+    if (status == SAM_OK)
+        status = status_of(reply->element[0], &pulse->status, err);
+    pulse->full = full == 1;
+    sam_redis_reply_free(reply);
+    return status;
+}
+
+/* Names and values in turn, all of them texts. */
+static sam_status pairs_of(const redisReply *reply, sam_error *err)
+{
+    redisReply *const *each;
+    const char *text;
+    size_t count, length;
+    sam_status status = sam_redis_array(reply, "describe", 0, &each, &count, err);
+    for (size_t i = 0; i < count && status == SAM_OK; i++)
+        status = sam_redis_bytes(each[i], "describe", &text, &length, err);
+    return status;
+}
+
+sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledger_run *run, redisReply **reply,
+                           sam_error *err)
+{
+    ledger_call call;
+    redisReply *const *each;
+    size_t count;
+    ledger_call_begin(&call, run->id, 0);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_DESCRIBE, redis, reply, err);
+    if (status == SAM_OK)
+        status = sam_redis_array(*reply, "describe", 7, &each, &count, err);
+    for (size_t i = 3; status == SAM_OK && i < 7; i++)
+        status = pairs_of(each[i], err);
+    if (status != SAM_OK) {
+        sam_redis_reply_free(*reply);
+        *reply = NULL;
+    }
+    return status;
+}
+
+/* ---- the log ---- */
+
+sam_status ledger_read_log(sam_redis *redis, const ledger_run *run, uint64_t from, uint64_t count, redisReply **reply,
+                           sam_error *err)
+{
+    char first[32], most[32];
+    snprintf(first, sizeof first, "%" PRIu64 "-0", from + 1);
+    snprintf(most, sizeof most, "%" PRIu64, count);
+    sam_status status = sam_redis_words(redis, reply, err, "XRANGE", run->log_key, first, "+", "COUNT", most, NULL);
+    if (status == SAM_OK && (*reply)->type != REDIS_REPLY_ARRAY) {
+        sam_redis_reply_free(*reply);
+        *reply = NULL;
+        return sam_fail(err, SAM_CORRUPT, "the log of run %s is no stream", run->id);
+    }
+    return status;
+}
+
+sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, const uint8_t **bytes, size_t *length,
+                           sam_error *err)
+{
+    char id[32];
+    redisReply *const *entry, *const *fields;
+    size_t count;
+    const char *found, *value;
+    snprintf(id, sizeof id, "%" PRIu64 "-0", from + i + 1);
+    sam_status status = sam_redis_array(reply->element[i], "a round of the log", 2, &entry, &count, err);
+    if (status == SAM_OK)
+        status = sam_redis_bytes(entry[0], "a round of the log", &found, length, err);
+    if (status == SAM_OK && strcmp(found, id) != 0)
+        return sam_fail(err, SAM_CORRUPT, "the log in Redis has entry %.30s where %s should stand", found, id);
+    if (status == SAM_OK)
+        status = sam_redis_array(entry[1], "a round of the log", 2, &fields, &count, err);
+    if (status == SAM_OK)
+        status = sam_redis_bytes(fields[1], "a round of the log", &value, length, err);
+    if (status == SAM_OK)
+        *bytes = (const uint8_t *)value;
+    return status;
+}
