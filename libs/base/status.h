@@ -55,7 +55,7 @@ sam_status sam_fail(sam_error *err, sam_status status, const char *format, ...) 
 sam_status sam_fail_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Puts "context: " before the sentence that is there, keeps the status, and returns it. */
+/* Puts "context: " before the sentence that is there, and returns its status. For callers whose `err` is not NULL. */
 sam_status sam_fail_context(sam_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *sam_status_name(sam_status status);     /* "NOT_FOUND" */

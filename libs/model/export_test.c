@@ -78,7 +78,7 @@ static void an_exported_gguf_opens_as_the_same_model(void **state)
 static void a_folder_keeps_its_own_files_and_members(void **state)
 {
     (void)state;
-    test_folder("export_test_base", &(test_model){0}, ", \"bos_token_id\": 1, \"rope_theta\": 50000.0");
+    test_model_folder("export_test_base", &(test_model){0}, ", \"bos_token_id\": 1, \"rope_theta\": 50000.0");
     assert_int_equal(sam_file_write("export_test_base/merges.txt", "a b\n", 4, NULL), SAM_OK);
     sam_model *model = open_model("export_test_base");
     const sam_weight_source source = sam_model_source(model);

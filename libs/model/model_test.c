@@ -18,7 +18,7 @@ static sam_status open_test(sam_model **model, const test_model *m, bool folder,
     if (folder) {
         unlink("model_test_folder/model.safetensors");
         unlink("model_test_folder/model.safetensors.index.json");
-        test_folder("model_test_folder", m, members);
+        test_model_folder("model_test_folder", m, members);
         return sam_model_open(model, "model_test_folder", err);
     }
     sam_buffer file = {0};

@@ -144,7 +144,7 @@ static void a_folder_as_base_gives_no_gguf_and_says_what_to_do(void **state)
     sam_model *model;
     sam_snapshot *snapshot;
     sam_error err = {0};
-    test_folder("snapshot_test_folder", &(test_model){0}, NULL);
+    test_model_folder("snapshot_test_folder", &(test_model){0}, NULL);
     assert_int_equal(sam_model_open(&model, "snapshot_test_folder", &err), SAM_OK);
     const sam_weight_source source = sam_model_source(model);
     assert_int_equal(sam_snapshot_open(&snapshot, model, &source, SAM_SNAPSHOT_GGUF_F16, &err), SAM_UNSUPPORTED);

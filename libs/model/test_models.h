@@ -213,7 +213,7 @@ static inline void test_write_shards(const char *folder, const test_writing *w)
 }
 
 /* `members`: further members of config.json, ", \"mlp_bias\": true"; may be NULL. */
-static inline void test_folder(const char *folder, const test_model *m, const char *members)
+static inline void test_model_folder(const char *folder, const test_model *m, const char *members)
 {
     test_writing w = {.model = m};
     char path[256];

@@ -22,7 +22,7 @@ int main(int argc, char **argv)
         test_must(sam_file_write(path, gguf.bytes, gguf.length, NULL) == SAM_OK);
         sam_buffer_free(&gguf);
         snprintf(path, sizeof path, "%s/%zu", argv[2], i);
-        test_folder(path, &MODELS[i], NULL);
+        test_model_folder(path, &MODELS[i], NULL);
     }
     return 0;
 }

@@ -1,0 +1,329 @@
+#include "train/replica.h"
+
+#include "model/test_models.h"
+#include "support/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+enum { SLOTS = 3, PROBES = 2, ROUNDS = 40 };
+
+typedef struct fixture {
+    test_folder folder;
+    sam_model *model;
+    sam_manifest manifest;
+} fixture;
+
+static void begin(fixture *f, sam_family family)
+{
+    sam_error err = {0};
+    sam_buffer file = {0};
+    char path[256];
+    assert_true(test_folder_make(&f->folder));
+    test_path(path, sizeof path, &f->folder, "model.gguf");
+    test_gguf(&file, &(test_model){0});
+    assert_int_equal(sam_file_write(path, file.bytes, file.length, &err), SAM_OK);
+    sam_buffer_free(&file);
+    if (sam_model_open(&f->model, path, &err) != SAM_OK)
+        fail_msg("%s", err.text);
+    f->manifest = (sam_manifest){
+        .base = *sam_model_digest(f->model),
+        .seed = 5,
+        .rounds = 1000,
+        .slots = SLOTS,
+        .probes = PROBES,
+        .batch = 4,
+        .epsilon_log2 = -9,
+        .epsilon_units = 1,
+        .family = family,
+        .log2_k = 7,
+        .eta_log2 = -20,
+        .trainable = {.first_block = 1, .end_block = 2, .norms = true},
+        .update = {.rate = 3000,
+                   .schedule = {.kind = SAM_SCHEDULE_LINEAR, .horizon = 100},
+                   .normaliser = {.kind = SAM_NORMALISER_RUNNING, .shift = 3},
+                   .guard = {.kind = SAM_GUARD_CLIP, .clip = 1024}},
+    };
+}
+
+static void end(fixture *f)
+{
+    sam_model_close(f->model);
+    test_folder_remove(&f->folder);
+}
+
+static sam_replica *new_replica(const fixture *f)
+{
+    sam_error err = {0};
+    sam_replica *replica;
+    if (sam_replica_new(&replica, f->model, &f->manifest, &err) != SAM_OK)
+        fail_msg("%s", err.text);
+    return replica;
+}
+
+static void fill_round(sam_round *round, uint64_t number)
+{
+    const sam_round_shape shape = {SLOTS, PROBES};
+    sam_error err;
+    assert_int_equal(sam_round_init(round, &shape, number, &err), SAM_OK);
+    for (size_t i = 0; i < SLOTS * PROBES; i++)
+        round->codes[i] = (uint8_t)((number * 31 + i * 77) * 2654435761u >> 7);
+    for (size_t s = 0; s < SLOTS; s++)
+        round->workers[s] = 1;
+}
+
+static void apply_rounds(sam_replica *replica, uint64_t count)
+{
+    sam_error err = {0};
+    for (uint64_t r = sam_replica_rounds(replica); r < count; r++) {
+        sam_round round = {0};
+        fill_round(&round, r);
+        if (sam_replica_apply(replica, &round, &err) != SAM_OK)
+            fail_msg("%s", err.text);
+        sam_round_free(&round);
+    }
+}
+
+static sam_digest digest_of(const sam_replica *replica)
+{
+    sam_digest digest;
+    sam_replica_digest(replica, &digest);
+    return digest;
+}
+
+static void expect_equal(const sam_digest *a, const sam_digest *b)
+{
+    assert_memory_equal(a->bytes, b->bytes, SAM_DIGEST_BYTES);
+}
+
+static void every_moment_can_be_sought_forth_and_back(void **state)
+{
+    (void)state;
+    static const sam_family FAMILIES[] = {SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN};
+    for (size_t i = 0; i < 3; i++) {
+        fixture f;
+        begin(&f, FAMILIES[i]);
+        sam_replica *replica = new_replica(&f);
+        sam_digest moments[ROUNDS + 1];
+        sam_error err;
+        for (uint64_t r = 0; r <= ROUNDS; r++) {
+            apply_rounds(replica, r);
+            moments[r] = digest_of(replica);
+        }
+        static const uint64_t JUMPS[] = {0, 40, 13, 14, 39, 1, 0, 27, 40};
+        for (size_t j = 0; j < sizeof JUMPS / sizeof JUMPS[0]; j++) {
+            assert_int_equal(sam_replica_seek(replica, JUMPS[j], &err), SAM_OK);
+            assert_int_equal(sam_replica_round(replica), JUMPS[j]);
+            sam_digest digest = digest_of(replica);
+            expect_equal(&digest, &moments[JUMPS[j]]);
+        }
+        assert_int_equal(sam_replica_seek(replica, ROUNDS + 1, &err), SAM_NOT_FOUND);
+        sam_replica_free(replica);
+        end(&f);
+    }
+}
+
+static void rounds_that_arrive_while_the_state_is_elsewhere_are_kept(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, SAM_SKETCH);
+    sam_replica *straight = new_replica(&f), *wandering = new_replica(&f);
+    sam_error err;
+    apply_rounds(straight, 20);
+    apply_rounds(wandering, 10);
+    assert_int_equal(sam_replica_seek(wandering, 3, &err), SAM_OK);
+    apply_rounds(wandering, 20);
+    assert_int_equal(sam_replica_round(wandering), 3);
+    assert_int_equal(sam_replica_seek(wandering, 20, &err), SAM_OK);
+    sam_digest a = digest_of(straight), b = digest_of(wandering);
+    expect_equal(&a, &b);
+    sam_replica_free(straight);
+    sam_replica_free(wandering);
+    end(&f);
+}
+
+static void encoded_rounds_move_the_state_at_once(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, SAM_SKETCH);
+    sam_replica *one_by_one = new_replica(&f), *at_once = new_replica(&f);
+    const sam_round_shape shape = {SLOTS, PROBES};
+    sam_buffer encoded[ROUNDS] = {0};
+    const uint8_t *bytes[ROUNDS];
+    size_t lengths[ROUNDS];
+    sam_error err;
+    sam_digest chain = f.manifest.id;
+    for (uint64_t r = 0; r < ROUNDS; r++) {
+        sam_round round = {0};
+        fill_round(&round, r);
+        assert_int_equal(sam_round_encode(&encoded[r], &round, &shape, &chain, &err), SAM_OK);
+        chain = round.chain;
+        bytes[r] = encoded[r].bytes;
+        lengths[r] = encoded[r].length;
+        sam_round_free(&round);
+    }
+    apply_rounds(one_by_one, ROUNDS);
+    assert_int_equal(sam_replica_apply_encoded(at_once, bytes, lengths, ROUNDS, &err), SAM_OK);
+    sam_digest a = digest_of(one_by_one), b = digest_of(at_once);
+    expect_equal(&a, &b);
+    assert_int_equal(sam_replica_apply_encoded(at_once, bytes, lengths, 1, &err), SAM_CONFLICT);
+    for (size_t r = 0; r < ROUNDS; r++)
+        sam_buffer_free(&encoded[r]);
+    sam_replica_free(one_by_one);
+    sam_replica_free(at_once);
+    end(&f);
+}
+
+static size_t index_of(const sam_model *model, const char *name)
+{
+    size_t index;
+    assert_true(sam_model_find(model, name, &index));
+    return index;
+}
+
+/* theta, and theta +- eps z, against the plain definitions of libs/seed over the canonical order. */
+static void check_rows(const fixture *f, sam_replica *replica, const char *name, uint64_t first_parameter)
+{
+    size_t index = index_of(f->model, name);
+    const sam_model_tensor *tensor = sam_model_tensor_at(f->model, index);
+    size_t count = (size_t)(tensor->rows * tensor->columns);
+    const sam_directions_spec spec = {.family = f->manifest.family,
+                                      .log2_k = 7,
+                                      .seed = 5,
+                                      .parameters = sam_replica_parameters(replica),
+                                      .eta_log2 = -20};
+    sam_directions *plain = sam_directions_new(&spec);
+    float base[256], theta[256], z[256], got[4][256];
+    float *const out[] = {got[0], got[1], got[2], got[3]};
+    sam_model_rows(f->model, index, 0, tensor->rows, base);
+    const sam_perturbation both = {replica, 12, 2, SAM_TWO_POINT, 0.01f}, one = {replica, 12, 3, SAM_ONE_SIDED, 0.01f};
+    sam_weight_source source = sam_perturbed_weights(&both);
+    assert_int_equal(source.variants, 4);
+    source.rows(source.context, index, 0, tensor->rows, out);
+    sam_directions_weights(plain, first_parameter, count, base, theta);
+    for (uint32_t p = 0; p < 2; p++) {
+        sam_directions_probe(plain, 12 + p, first_parameter, count, z);
+        for (size_t i = 0; i < count; i++) {
+            assert_true(__builtin_fabsf(got[2 * p][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
+            assert_true(__builtin_fabsf(got[2 * p + 1][i] - (theta[i] - 0.01f * z[i])) < 1e-6f);
+        }
+    }
+    source = sam_perturbed_weights(&one);
+    assert_int_equal(source.variants, 3);
+    source.rows(source.context, index, 0, tensor->rows, out);
+    sam_directions_probe(plain, 14, first_parameter, count, z);
+    for (size_t i = 0; i < count; i++)
+        assert_true(__builtin_fabsf(got[2][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
+    sam_directions_free(plain);
+}
+
+static void weights_follow_the_canonical_order_of_the_trained_tensors(void **state)
+{
+    (void)state;
+    static const sam_family FAMILIES[] = {SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN};
+    for (size_t i = 0; i < 3; i++) {
+        fixture f;
+        begin(&f, FAMILIES[i]);
+        sam_replica *replica = new_replica(&f);
+        /* sorted by name: input_layernorm, mlp.down_proj, mlp.gate_proj, mlp.up_proj, post_attention_layernorm, ... */
+        check_rows(&f, replica, "model.layers.1.input_layernorm.weight", 0);
+        check_rows(&f, replica, "model.layers.1.mlp.down_proj.weight", TEST_HIDDEN);
+        check_rows(&f, replica, "model.layers.1.post_attention_layernorm.weight",
+                   TEST_HIDDEN + 3 * TEST_HIDDEN * TEST_MLP);
+        sam_replica_free(replica);
+        end(&f);
+    }
+}
+
+static void tensors_that_do_not_train_stay_the_base_in_every_variant(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, SAM_SKETCH);
+    sam_replica *replica = new_replica(&f);
+    apply_rounds(replica, 5);
+    size_t index = index_of(f.model, "model.layers.0.mlp.up_proj.weight");
+    float base[256], got[2][256];
+    float *const out[] = {got[0], got[1]};
+    sam_model_rows(f.model, index, 0, TEST_MLP, base);
+    const sam_perturbation both = {replica, 0, 1, SAM_TWO_POINT, 0.01f};
+    sam_weight_source source = sam_perturbed_weights(&both);
+    source.rows(source.context, index, 0, TEST_MLP, out);
+    assert_memory_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));
+    assert_memory_equal(got[1], base, TEST_MLP * TEST_HIDDEN * sizeof(float));
+    source = sam_replica_weights(replica);
+    source.rows(source.context, index_of(f.model, "model.layers.1.mlp.up_proj.weight"), 0, TEST_MLP, out);
+    sam_model_rows(f.model, index_of(f.model, "model.layers.1.mlp.up_proj.weight"), 0, TEST_MLP, base);
+    assert_memory_not_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));
+    sam_replica_free(replica);
+    end(&f);
+}
+
+static void another_base_and_blocks_that_are_not_there_are_refused(void **state)
+{
+    (void)state;
+    fixture f;
+    sam_error err;
+    sam_replica *replica;
+    begin(&f, SAM_SKETCH);
+    f.manifest.base.bytes[0] ^= 1;
+    assert_int_equal(sam_replica_new(&replica, f.model, &f.manifest, &err), SAM_MISMATCH);
+    f.manifest.base.bytes[0] ^= 1;
+    f.manifest.trainable.end_block = 3;
+    assert_int_equal(sam_replica_new(&replica, f.model, &f.manifest, &err), SAM_INVALID);
+    f.manifest.trainable = (sam_trainable){.first_block = 1, .end_block = 1};
+    assert_int_equal(sam_replica_new(&replica, f.model, &f.manifest, &err), SAM_INVALID);
+    end(&f);
+}
+
+static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
+{
+    (void)state;
+    fixture f;
+    begin(&f, SAM_SKETCH);
+    sam_replica *replica = new_replica(&f);
+    apply_rounds(replica, 7);
+    sam_digest before = digest_of(replica);
+    sam_round round = {0};
+    sam_error err;
+    fill_round(&round, 7);
+    long failures = 0;
+    for (;; failures++) {
+        sam_memory_fail_at(failures + 1);
+        sam_status status = sam_replica_apply(replica, &round, &err);
+        sam_memory_fail_at(0);
+        if (status == SAM_OK || sam_replica_rounds(replica) == 8)
+            break;
+        assert_int_equal(status, SAM_NO_MEMORY);
+        sam_digest now = digest_of(replica);
+        expect_equal(&now, &before);
+    }
+    assert_true(failures > 0);
+    assert_int_equal(sam_replica_seek(replica, 8, &err), SAM_OK);
+    sam_replica *fresh = new_replica(&f);
+    apply_rounds(fresh, 8);
+    sam_digest a = digest_of(replica), b = digest_of(fresh);
+    expect_equal(&a, &b);
+    sam_round_free(&round);
+    sam_replica_free(replica);
+    sam_replica_free(fresh);
+    end(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_moment_can_be_sought_forth_and_back),
+        cmocka_unit_test(rounds_that_arrive_while_the_state_is_elsewhere_are_kept),
+        cmocka_unit_test(encoded_rounds_move_the_state_at_once),
+        cmocka_unit_test(weights_follow_the_canonical_order_of_the_trained_tensors),
+        cmocka_unit_test(tensors_that_do_not_train_stay_the_base_in_every_variant),
+        cmocka_unit_test(another_base_and_blocks_that_are_not_there_are_refused),
+        cmocka_unit_test(a_failed_allocation_leaves_the_state_where_it_was),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
