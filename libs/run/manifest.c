@@ -104,6 +104,26 @@ static const field FIELDS[] = {
 _Static_assert(sizeof(sam_mode) == sizeof(unsigned) && sizeof(sam_guard_kind) == sizeof(unsigned),
                "a choice is read and written as an unsigned");
 
+/* ---- JSON ---- */
+
+static sam_status no_memory(sam_error *err)
+{
+    return sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest");
+}
+
+static sam_status load(json_t **root, const char *text, size_t length, sam_error *err)
+{
+    json_error_t problem;
+    *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (*root != NULL)
+        return SAM_OK;
+    /* jansson has no words where an allocation failed */
+    if (json_error_code(&problem) == json_error_out_of_memory || problem.text[0] == '\0')
+        return no_memory(err);
+    return sam_fail(err, SAM_INVALID, "it is not JSON: line %d, column %d: %.200s", problem.line, problem.column,
+                    problem.text);
+}
+
 /* ---- the table's words ---- */
 
 static const void *member(const sam_manifest *manifest, size_t offset)
@@ -370,7 +390,7 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
 {
     const sam_trainable *trainable = &manifest->trainable;
     if (manifest->name == NULL || manifest->task == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest");
+        return no_memory(err);
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
                         manifest->probes);
@@ -395,18 +415,6 @@ static sam_status read_fields(sam_manifest *manifest, json_t *root, sam_error *e
 }
 
 /* ---- parsing ---- */
-
-static sam_status load(json_t **root, const char *text, size_t length, sam_error *err)
-{
-    json_error_t problem;
-    *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &problem);
-    if (*root != NULL)
-        return SAM_OK;
-    if (json_error_code(&problem) == json_error_out_of_memory)
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest of %zu bytes", length);
-    return sam_fail(err, SAM_INVALID, "the manifest is not JSON: line %d, column %d: %.200s", problem.line,
-                    problem.column, problem.text);
-}
 
 /* Whatever the spelling, the manifest keeps the canonical text, and everything is read from that. */
 static sam_status canonicalise(sam_manifest *manifest, const char *text, size_t length, sam_error *err)
@@ -451,7 +459,7 @@ sam_status sam_manifest_parse(sam_manifest **manifest, const char *text, size_t 
                         SAM_MANIFEST_MAX);
     sam_manifest *made = sam_alloc(1, sizeof *made);
     if (made == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest");
+        return no_memory(err);
     sam_status status = parse(made, text, length, err);
     if (status != SAM_OK)
         sam_manifest_free(made);
@@ -494,7 +502,7 @@ static json_t *compose_decimal(uint64_t number)
     return json_string(text);
 }
 
-/* NULL: out of memory, or a text that is not there or not of its kind. */
+/* NULL: out of memory. Texts are checked before. */
 static json_t *compose_value(const sam_manifest *draft, const field *f)
 {
     const void *source = member(draft, f->offset);
@@ -503,9 +511,9 @@ static json_t *compose_value(const sam_manifest *draft, const field *f)
     case FIELD_FORMAT:
         return json_string(SAM_MANIFEST_FORMAT);
     case FIELD_NAME:
-        return json_string(text == NULL ? "" : text);
+        return json_string(text);
     case FIELD_OBJECT:
-        return json_loads(text == NULL ? "" : text, JSON_REJECT_DUPLICATES, NULL);
+        return json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     case FIELD_DIGEST:
         return compose_digest(source);
     case FIELD_CHOICE:
@@ -532,18 +540,34 @@ static json_t *object_in(json_t *root, const char *group)
     return object;
 }
 
+/* A draft's texts are somebody's: they are looked at before jansson, whose NULL does not say why. */
+static sam_status check_text(const sam_manifest *draft, const field *f, sam_error *err)
+{
+    const char *text = *(char *const *)member(draft, f->offset);
+    json_t *value;
+    if (text == NULL || !sam_utf8_valid(text, strlen(text)))
+        return sam_fail(err, SAM_INVALID, "%s: must be a text in UTF-8", f->path);
+    if (f->kind == FIELD_NAME)
+        return SAM_OK;
+    if (load(&value, text, strlen(text), err) != SAM_OK)
+        return sam_fail_context(err, "%s", f->path);
+    json_decref(value);
+    return SAM_OK;
+}
+
 static sam_status compose_field(json_t *root, const sam_manifest *draft, const field *f, sam_error *err)
 {
     char group[32];
     group_of(group, f->path);
     const char *key = f->path + strlen(group) + (group[0] != '\0');
-    json_t *value = compose_value(draft, f);
-    if (value == NULL && f->kind == FIELD_OBJECT)
-        return sam_fail(err, SAM_INVALID, "%s: must be the text of a JSON object", f->path);
-    if (value == NULL && f->kind == FIELD_NAME)
-        return sam_fail(err, SAM_INVALID, "%s: must be UTF-8", f->path);
-    if (json_object_set_new(object_in(root, group), key, value) != 0) /* frees the value in any case */
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest");
+    if (f->kind == FIELD_NAME || f->kind == FIELD_OBJECT) {
+        sam_status status = check_text(draft, f, err);
+        if (status != SAM_OK)
+            return status;
+    }
+    /* frees the value in any case, and refuses NULL */
+    if (json_object_set_new(object_in(root, group), key, compose_value(draft, f)) != 0)
+        return no_memory(err);
     return SAM_OK;
 }
 
@@ -552,7 +576,7 @@ sam_status sam_manifest_compose(sam_manifest **manifest, const sam_manifest *dra
     *manifest = NULL;
     sam_buffer text = {0};
     json_t *root = json_object();
-    sam_status status = root == NULL ? sam_fail(err, SAM_NO_MEMORY, "no memory for a manifest") : SAM_OK;
+    sam_status status = root == NULL ? no_memory(err) : SAM_OK;
     for (size_t i = 0; i < FIELD_COUNT_ALL && status == SAM_OK; i++)
         if (is_there(&FIELDS[i], draft))
             status = compose_field(root, draft, &FIELDS[i], err);

@@ -123,7 +123,9 @@ static sam_status gather(gathered *all, ledger_service *ledger, sam_redis *redis
     return status;
 }
 
-static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+/* `*first`: this call committed it; another copy was not faster. */
+static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run,
+                         uint64_t *first, sam_error *err)
 {
     ledger_call call;
     redisReply *reply;
@@ -139,6 +141,8 @@ static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis
         ledger_call_bytes(&call, encoded.bytes, encoded.length);
         ledger_call_u64(&call, all->round.evaluation_count);
         status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
+        if (status == SAM_OK)
+            status = sam_redis_u64(reply, "commit", first, err);
         sam_redis_reply_free(reply);
     }
     sam_buffer_free(&encoded);
@@ -151,12 +155,12 @@ sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_
     uint64_t begun = sam_monotonic_ns();
     sam_status status = gather(&all, ledger, redis, run, err);
     if (status == SAM_OK && all.full) {
-        uint64_t head = all.round.number + 1;
-        status = append(&all, ledger, redis, run, err);
-        if (status == SAM_OK) {
+        uint64_t first = 0;
+        status = append(&all, ledger, redis, run, &first, err);
+        if (status == SAM_OK && first == 1)
             sam_metric_observe(ledger->gauge.commit_seconds, (double)(sam_monotonic_ns() - begun) * 1e-9, NULL);
-            ledger_follower_news(&ledger->follower, run, head);
-        }
+        if (status == SAM_OK)
+            ledger_follower_news(&ledger->follower, run, all.round.number + 1);
     }
     sam_round_free(&all.round);
     return status;

@@ -35,7 +35,7 @@ typedef struct ledger {
     sam_metrics *metrics;
     struct {
         sam_metric *head, *unleased, *leased, *workers, *waiting; /* by run, set when scraped */
-        sam_metric *syncs, *refused, *commits, *commit_seconds, *redis_errors, *requests;
+        sam_metric *syncs, *refused, *commit_seconds, *redis_errors, *requests;
     } gauge;
 } ledger_service;
 

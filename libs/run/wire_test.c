@@ -1,0 +1,208 @@
+#include "run/wire.h"
+
+#include "run/run_golden.h"
+#include "run/test_runs.h"
+
+static void the_golden_request_reads_and_writes_as_python_did(void **state)
+{
+    sam_sync_request request;
+    sam_buffer out = {0};
+    (void)state;
+    assert_int_equal(sam_sync_request_decode(&request, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST, NULL), SAM_OK);
+    assert_true(request.worker == 3 && request.cursor == 41 && request.wants == 2 && request.wait_ms == 20000);
+    assert_true(request.leaving && request.result_count == 2 && request.results[0].code_count == 2);
+    assert_true(request.results[0].round == 41 && request.results[0].index == 5 && request.results[0].codes[1] == 0x80);
+    assert_true(request.results[1].kind == SAM_WORK_EVALUATION && request.results[1].evaluation.at == 40 &&
+                request.results[1].evaluation.correct == 111);
+    sam_sync_request_encode(&out, &request);
+    assert_int_equal(out.length, sizeof GOLDEN_REQUEST);
+    assert_memory_equal(out.bytes, GOLDEN_REQUEST, out.length);
+    sam_sync_request_free(&request);
+    sam_buffer_free(&out);
+}
+
+static void the_golden_reply_reads_and_writes_as_python_did(void **state)
+{
+    sam_sync_reply reply;
+    sam_buffer out = {0};
+    (void)state;
+    assert_int_equal(sam_sync_reply_decode(&reply, GOLDEN_REPLY, sizeof GOLDEN_REPLY, NULL), SAM_OK);
+    assert_true(reply.status == SAM_RUN_PAUSED && reply.head == 2 && reply.refused == 6 && reply.round_count == 2);
+    assert_memory_equal(reply.rounds[1], GOLDEN_ROUND_1, sizeof GOLDEN_ROUND_1);
+    assert_true(reply.lease_count == 1 && reply.leases[0].kind == SAM_WORK_EVALUATION && reply.leases[0].index == 3);
+    sam_sync_reply_encode(&out, &reply);
+    assert_int_equal(out.length, sizeof GOLDEN_REPLY);
+    assert_memory_equal(out.bytes, GOLDEN_REPLY, out.length);
+    sam_sync_reply_free(&reply);
+    sam_buffer_free(&out);
+}
+
+/* What a decoder accepts is what an encoder writes: one form for each message. */
+static void check_request(const uint8_t *bytes, size_t length)
+{
+    sam_sync_request request;
+    sam_buffer out = {0};
+    if (sam_sync_request_decode(&request, bytes, length, NULL) != SAM_OK)
+        return;
+    sam_sync_request_encode(&out, &request);
+    assert_int_equal(out.length, length);
+    assert_memory_equal(out.bytes, bytes, length);
+    sam_sync_request_free(&request);
+    sam_buffer_free(&out);
+}
+
+static void check_reply(const uint8_t *bytes, size_t length)
+{
+    sam_sync_reply reply;
+    sam_buffer out = {0};
+    if (sam_sync_reply_decode(&reply, bytes, length, NULL) != SAM_OK)
+        return;
+    sam_sync_reply_encode(&out, &reply);
+    assert_int_equal(out.length, length);
+    assert_memory_equal(out.bytes, bytes, length);
+    sam_sync_reply_free(&reply);
+    sam_buffer_free(&out);
+}
+
+static void every_cut_is_refused(void **state)
+{
+    (void)state;
+    for (size_t length = 0; length < sizeof GOLDEN_REQUEST; length++) {
+        sam_sync_request request;
+        assert_int_equal(sam_sync_request_decode(&request, GOLDEN_REQUEST, length, NULL), SAM_INVALID);
+    }
+    for (size_t length = 0; length < sizeof GOLDEN_REPLY; length++) {
+        sam_sync_reply reply;
+        assert_int_equal(sam_sync_reply_decode(&reply, GOLDEN_REPLY, length, NULL), SAM_CORRUPT);
+    }
+}
+
+static void a_flipped_bit_is_refused_or_reads_as_what_it_says(void **state)
+{
+    uint8_t bytes[sizeof GOLDEN_REPLY];
+    (void)state;
+    for (size_t bit = 0; bit < 8 * sizeof GOLDEN_REQUEST; bit++) {
+        memcpy(bytes, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST);
+        bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ 1u << bit % 8);
+        check_request(bytes, sizeof GOLDEN_REQUEST);
+    }
+    for (size_t bit = 0; bit < 8 * sizeof GOLDEN_REPLY; bit++) {
+        memcpy(bytes, GOLDEN_REPLY, sizeof GOLDEN_REPLY);
+        bytes[bit / 8] = (uint8_t)(bytes[bit / 8] ^ 1u << bit % 8);
+        check_reply(bytes, sizeof GOLDEN_REPLY);
+    }
+}
+
+static void bytes_after_the_end_are_refused(void **state)
+{
+    uint8_t bytes[sizeof GOLDEN_REPLY + 1] = {0};
+    sam_sync_request request;
+    sam_sync_reply reply;
+    (void)state;
+    memcpy(bytes, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST);
+    assert_int_equal(sam_sync_request_decode(&request, bytes, sizeof GOLDEN_REQUEST + 1, NULL), SAM_INVALID);
+    memcpy(bytes, GOLDEN_REPLY, sizeof GOLDEN_REPLY);
+    assert_int_equal(sam_sync_reply_decode(&reply, bytes, sizeof GOLDEN_REPLY + 1, NULL), SAM_CORRUPT);
+}
+
+static void any_request_reads_back_as_it_was_written(void **state)
+{
+    uint64_t random = 3;
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        uint8_t codes[256];
+        sam_result results[6];
+        sam_sync_request request = {.worker = 1 + (uint32_t)test_below(&random, UINT32_MAX),
+                                    .cursor = test_any_u64(&random),
+                                    .wants = (uint32_t)test_any_u64(&random),
+                                    .wait_ms = (uint32_t)test_any_u64(&random),
+                                    .leaving = test_below(&random, 2),
+                                    .results = results,
+                                    .result_count = (size_t)test_below(&random, 7)};
+        for (size_t r = 0; r < request.result_count; r++) {
+            uint32_t examples = (uint32_t)test_any_u64(&random);
+            results[r] = (sam_result){.kind = test_below(&random, 2) ? SAM_WORK_SLOT : SAM_WORK_EVALUATION,
+                                      .round = test_any_u64(&random),
+                                      .index = (uint32_t)test_any_u64(&random),
+                                      .codes = codes,
+                                      .code_count = 1 + (uint32_t)test_below(&random, sizeof codes),
+                                      .evaluation = {.examples = examples, .correct = examples / 2, .loss_micro = 5}};
+            memset(codes, (int)test_below(&random, 256), sizeof codes);
+        }
+        sam_buffer out = {0};
+        sam_sync_request again;
+        sam_sync_request_encode(&out, &request);
+        assert_int_equal(sam_sync_request_decode(&again, out.bytes, out.length, NULL), SAM_OK);
+        assert_true(again.cursor == request.cursor && again.result_count == request.result_count);
+        sam_sync_request_free(&again);
+        check_request(out.bytes, out.length);
+        sam_buffer_free(&out);
+    }
+}
+
+static void counts_beyond_the_limits_are_refused(void **state)
+{
+    static sam_result results[SAM_SYNC_RESULTS_MAX + 1];
+    static sam_lease leases[SAM_SYNC_LEASES_MAX + 1];
+    sam_sync_request request = {.worker = 1, .results = results, .result_count = SAM_SYNC_RESULTS_MAX};
+    sam_sync_reply reply = {.leases = leases, .lease_count = SAM_SYNC_LEASES_MAX};
+    sam_buffer out = {0};
+    (void)state;
+    for (size_t i = 0; i <= SAM_SYNC_RESULTS_MAX; i++) {
+        results[i].kind = SAM_WORK_EVALUATION;
+        leases[i].kind = SAM_WORK_SLOT;
+    }
+    for (size_t more = 0; more < 2; more++, request.result_count++, reply.lease_count++) {
+        sam_sync_request request_again;
+        sam_sync_reply reply_again;
+        sam_buffer_clear(&out);
+        sam_sync_request_encode(&out, &request);
+        sam_status status = sam_sync_request_decode(&request_again, out.bytes, out.length, NULL);
+        assert_int_equal(status, more ? SAM_INVALID : SAM_OK);
+        sam_sync_request_free(&request_again);
+        sam_buffer_clear(&out);
+        sam_sync_reply_encode(&out, &reply);
+        status = sam_sync_reply_decode(&reply_again, out.bytes, out.length, NULL);
+        assert_int_equal(status, more ? SAM_CORRUPT : SAM_OK);
+        sam_sync_reply_free(&reply_again);
+    }
+    sam_buffer_free(&out);
+}
+
+static sam_status attempt_request(sam_error *err)
+{
+    sam_sync_request request;
+    sam_status status = sam_sync_request_decode(&request, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST, err);
+    sam_sync_request_free(&request);
+    return status;
+}
+
+static sam_status attempt_reply(sam_error *err)
+{
+    sam_sync_reply reply;
+    sam_status status = sam_sync_reply_decode(&reply, GOLDEN_REPLY, sizeof GOLDEN_REPLY, err);
+    sam_sync_reply_free(&reply);
+    return status;
+}
+
+static void a_failed_allocation_is_said(void **state)
+{
+    (void)state;
+    test_every_allocation(attempt_request);
+    test_every_allocation(attempt_reply);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_golden_request_reads_and_writes_as_python_did),
+        cmocka_unit_test(the_golden_reply_reads_and_writes_as_python_did),
+        cmocka_unit_test(every_cut_is_refused),
+        cmocka_unit_test(a_flipped_bit_is_refused_or_reads_as_what_it_says),
+        cmocka_unit_test(bytes_after_the_end_are_refused),
+        cmocka_unit_test(any_request_reads_back_as_it_was_written),
+        cmocka_unit_test(counts_beyond_the_limits_are_refused),
+        cmocka_unit_test(a_failed_allocation_is_said),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
