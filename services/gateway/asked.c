@@ -1,0 +1,48 @@
+#include "gateway.h"
+
+#include "base/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool gateway_asked_run(gateway_service *gateway, sam_http_request *request, gateway_run **run)
+{
+    const char *id = sam_http_parameter(request, "run");
+    sam_digest digest;
+    if (!sam_digest_parse(&digest, id)) {
+        sam_http_answer_fail(request, SAM_INVALID, "\"%.80s\" is no run id: those have 64 hexadecimal digits", id);
+        return false;
+    }
+    char canonical[SAM_DIGEST_HEX];
+    sam_digest_hex(canonical, &digest);
+    *run = gateway_runs_find(&gateway->runs, canonical);
+    if (*run != NULL)
+        return true;
+    if (gateway_follower_redis_up(&gateway->follower) && gateway_follower_caught_up(&gateway->follower))
+        sam_http_answer_fail(request, SAM_NOT_FOUND, "there is no run %s", canonical);
+    else
+        sam_http_answer_fail(request, SAM_UNAVAILABLE,
+                             "run %.12s is not among those read so far, and Redis does not answer at the moment",
+                             canonical);
+    return false;
+}
+
+bool gateway_asked_round(sam_http_request *request, gateway_run *run, const char *text, uint64_t *round)
+{
+    uint64_t rounds = gateway_run_rounds(run);
+    if (strcmp(text, "latest") == 0) {
+        *round = rounds;
+        return true;
+    }
+    if (!sam_parse_u64(text, round)) {
+        sam_http_answer_fail(request, SAM_INVALID, "\"%.40s\" is no round: give a number or \"latest\"", text);
+        return false;
+    }
+    if (*round > rounds) {
+        sam_http_answer_fail(request, SAM_NOT_FOUND,
+                             "run %.12s has no round %" PRIu64 " yet: %" PRIu64 " are committed", run->id, *round,
+                             rounds);
+        return false;
+    }
+    return true;
+}
