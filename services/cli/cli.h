@@ -1,0 +1,41 @@
+/* The program `samara`: one function for each command, and the little that all of them share.
+ *
+ *     sam_status cli_fetch(int argc, char **argv, sam_error *err)
+ *     {
+ *         const sam_command command = {"samara fetch", "SOURCE", "...", table};
+ *         int rest;
+ *         sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);     // argv[0] is "fetch"
+ *         ...
+ *     }
+ *
+ * main.c has the table of commands; it prints the sentence of a failed one and turns its status into the exit code.
+ * What a command found is printed on stdout; what it does meanwhile, and what went wrong, on stderr.
+ */
+#ifndef SAM_CLI_H
+#define SAM_CLI_H
+
+#include "base/options.h"
+#include "base/status.h"
+
+sam_status cli_train(int argc, char **argv, sam_error *err);
+sam_status cli_replay(int argc, char **argv, sam_error *err);
+sam_status cli_export(int argc, char **argv, sam_error *err);
+sam_status cli_verify(int argc, char **argv, sam_error *err);
+sam_status cli_evaluate(int argc, char **argv, sam_error *err);
+sam_status cli_log(int argc, char **argv, sam_error *err);
+sam_status cli_status(int argc, char **argv, sam_error *err);
+sam_status cli_fetch(int argc, char **argv, sam_error *err);
+sam_status cli_doctor(int argc, char **argv, sam_error *err);
+sam_status cli_version(int argc, char **argv, sam_error *err);
+
+/* Options, then `words` words that are none (INVALID where there are more or fewer). */
+sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err);
+
+/* INVALID naming the option where its text is missing. */
+sam_status cli_require(const sam_command *command, const char *option, const char *value, sam_error *err);
+
+/* A name for a file or model (net/source.h) as a local path, new memory; progress on stderr where that is a terminal.
+ */
+sam_status cli_resolve(const char *source, char **path, sam_error *err);
+
+#endif

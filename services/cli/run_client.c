@@ -1,0 +1,184 @@
+#include "run_client.h"
+
+#include "base/memory.h"
+#include "base/shutdown.h"
+#include "net/http_client.h"
+#include "run/samlog.h"
+#include "run/wire.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct cli_run_client {
+    sam_http_client *http;
+    char *base; /* "http://host:port" */
+    sam_http_reply reply;
+};
+
+sam_status cli_run_client_new(cli_run_client **client, const char *address, const char *token, sam_error *err)
+{
+    cli_run_client *made = sam_alloc(1, sizeof *made);
+    if (made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    size_t length = strlen(address);
+    while (length > 0 && address[length - 1] == '/')
+        length--;
+    made->base = sam_format("%s%.*s", strstr(address, "://") == NULL ? "http://" : "", (int)length, address);
+    const sam_http_client_options options = {.token = token, .hint = "is the ledger running?"};
+    sam_status status = made->base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
+                                           : sam_http_client_new(&made->http, &options, err);
+    if (status != SAM_OK) {
+        cli_run_client_free(made);
+        return status;
+    }
+    *client = made;
+    return SAM_OK;
+}
+
+void cli_run_client_free(cli_run_client *client)
+{
+    if (client == NULL)
+        return;
+    sam_http_reply_free(&client->reply);
+    if (client->http != NULL)
+        sam_http_client_free(client->http);
+    sam_free(client->base);
+    sam_free(client);
+}
+
+/* ---- requests ---- */
+
+typedef struct body {
+    const char *type;
+    const void *bytes;
+    size_t length;
+} body;
+
+static sam_status call(cli_run_client *client, const char *path, const body *sent, sam_error *err)
+{
+    char *url = sam_format("%s%s", client->base, path), type[96];
+    if (url == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    snprintf(type, sizeof type, "Content-Type: %s", sent == NULL ? "" : sent->type);
+    const char *headers[] = {type, NULL};
+    sam_http_call request = {.url = url, .limit = (size_t)1 << 30};
+    if (sent != NULL) {
+        request.headers = headers;
+        request.body = sent->bytes;
+        request.body_length = sent->length;
+    }
+    sam_status status = sam_http_send(client->http, &request, &client->reply, err);
+    sam_free(url);
+    return status;
+}
+
+sam_status cli_run_get(cli_run_client *client, const char *path, json_t **answer, sam_error *err)
+{
+    sam_status status = call(client, path, NULL, err);
+    if (status != SAM_OK)
+        return status;
+    json_error_t why;
+    *answer = json_loadb((const char *)client->reply.body.bytes, client->reply.body.length, 0, &why);
+    if (*answer == NULL)
+        return sam_fail(err, SAM_INVALID, "%s%s does not answer as a ledger does: %s", client->base, path, why.text);
+    return SAM_OK;
+}
+
+sam_status cli_run_create(cli_run_client *client, const sam_manifest *manifest, sam_error *err)
+{
+    const body sent = {"application/json", manifest->text, manifest->text_length};
+    return call(client, "/v1/runs", &sent, err);
+}
+
+sam_status cli_run_leave(cli_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err)
+{
+    char path[SAM_DIGEST_HEX + 32];
+    snprintf(path, sizeof path, "/v1/runs/%s/sync", run);
+    const sam_sync_request request = {.worker = worker, .cursor = head, .leaving = true};
+    sam_buffer bytes = {0};
+    sam_sync_request_encode(&bytes, &request);
+    const body sent = {SAM_SYNC_CONTENT_TYPE, bytes.bytes, bytes.length};
+    sam_status status = bytes.failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : call(client, path, &sent, err);
+    sam_buffer_free(&bytes);
+    return status;
+}
+
+/* ---- looking ---- */
+
+static uint64_t number(const json_t *json, const char *name)
+{
+    json_int_t value = json_integer_value(json_object_get(json, name));
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void read_view(cli_run_view *view, const json_t *json)
+{
+    const char *state = json_string_value(json_object_get(json, "status"));
+    *view = (cli_run_view){
+        .complete = state != NULL && strcmp(state, "complete") == 0,
+        .paused = state != NULL && strcmp(state, "paused") == 0,
+        .head = number(json, "head"),
+        .rounds = number(json, "rounds"),
+        .records = number(json, "records"),
+        .workers = number(json, "workers"),
+    };
+    const json_t *all = json_object_get(json, "evaluations"), *each;
+    size_t i;
+    json_array_foreach((json_t *)(uintptr_t)all, i, each)
+    {
+        sam_evaluation one = {.at = number(each, "round"),
+                              .examples = (uint32_t)number(each, "examples"),
+                              .correct = (uint32_t)number(each, "correct"),
+                              .loss_micro = number(each, "loss_micro")};
+        if (one.examples > 0 && (!view->evaluated || one.at >= view->last.at))
+            view->last = one;
+        view->evaluated = view->evaluated || one.examples > 0;
+    }
+}
+
+sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *view, sam_error *err)
+{
+    char path[SAM_DIGEST_HEX + 32];
+    json_t *json;
+    snprintf(path, sizeof path, "/v1/runs/%s", run);
+    sam_status status = cli_run_get(client, path, &json, err);
+    if (status != SAM_OK)
+        return status;
+    read_view(view, json);
+    json_decref(json);
+    return SAM_OK;
+}
+
+/* ---- the log ---- */
+
+/* Where to go on after `bytes` of a log: the number of rounds in it. */
+static sam_status count_rounds(const sam_buffer *bytes, uint64_t *rounds, sam_error *err)
+{
+    sam_samlog *log;
+    sam_status status = sam_samlog_parse(&log, bytes->bytes, bytes->length, err);
+    if (status != SAM_OK)
+        return status;
+    *rounds = sam_samlog_rounds(log);
+    sam_samlog_close(log);
+    return SAM_OK;
+}
+
+/* A reply carries as many rounds as fit one; the next begins where it ended. */
+sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, sam_error *err)
+{
+    uint64_t from = 0;
+    sam_buffer_clear(log);
+    for (;;) {
+        char path[SAM_DIGEST_HEX + 64];
+        snprintf(path, sizeof path, "/v1/runs/%s/log?from=%llu", run, (unsigned long long)from);
+        sam_status status = call(client, path, NULL, err);
+        if (status != SAM_OK || client->reply.body.length == 0)
+            return status;
+        sam_put_bytes(log, client->reply.body.bytes, client->reply.body.length);
+        uint64_t rounds = 0;
+        status = log->failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : count_rounds(log, &rounds, err);
+        if (status != SAM_OK || rounds == from)
+            return status;
+        from = rounds;
+    }
+}

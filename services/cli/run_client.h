@@ -1,0 +1,45 @@
+/* A run as its ledger shows it: created, watched, fetched.
+ *
+ *     cli_run_client *client;
+ *     cli_run_client_new(&client, "127.0.0.1:8642", NULL, err);
+ *     cli_run_create(client, manifest, err);
+ *     cli_run_view view = {0};
+ *     cli_run_look(client, manifest->id_hex, &view, err);                 // round 41 of 600, 3 workers, ...
+ *     cli_run_fetch_log(client, manifest->id_hex, &bytes, err);           // the .samlog
+ *     cli_run_client_free(client);
+ *
+ * Thread safety: one thread.
+ */
+#ifndef SAM_CLI_RUN_CLIENT_H
+#define SAM_CLI_RUN_CLIENT_H
+
+#include "base/bytes.h"
+#include "run/manifest.h"
+#include "run/round.h"
+
+#include <jansson.h>
+
+typedef struct cli_run_client cli_run_client;
+
+typedef struct cli_run_view {
+    bool complete, paused;
+    uint64_t head, rounds, records, workers;
+    bool evaluated;      /* `last` is something */
+    sam_evaluation last; /* of the newest round evaluated */
+} cli_run_view;
+
+/* `address`: "host:port" or a URL. `token` may be NULL. */
+sam_status cli_run_client_new(cli_run_client **client, const char *address, const char *token, sam_error *err);
+void cli_run_client_free(cli_run_client *client); /* NULL is fine */
+
+sam_status cli_run_create(cli_run_client *client, const sam_manifest *manifest, sam_error *err); /* or finds it there */
+sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *view, sam_error *err);
+/* Gives back what a worker that died had leased, as it would have done itself. */
+sam_status cli_run_leave(cli_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err);
+/* All committed rounds, as a .samlog. */
+sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, sam_error *err);
+
+/* The answer of GET `path` below the ledger's URL; INVALID where it is no JSON. */
+sam_status cli_run_get(cli_run_client *client, const char *path, json_t **answer, sam_error *err);
+
+#endif
