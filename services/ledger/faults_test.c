@@ -1,0 +1,228 @@
+/* What must hold when processes die: an acknowledged code is in the log exactly once, and the chain verifies. */
+#include "test_ledger.h"
+
+#include <pthread.h>
+
+#define SHORT_RUNS 20
+
+/* What a worker was told: this slot of this round is yours. */
+typedef struct promise {
+    uint64_t round;
+    uint32_t slot, worker;
+} promise;
+
+typedef struct promises {
+    promise all[4096];
+    size_t count;
+} promises;
+
+/* A turn whose reply said "none refused" promises every slot that it carried. */
+static int turn_with_promises(test_worker *worker, promises *made)
+{
+    test_worker before = *worker;
+    int code = test_worker_turn(worker);
+    if (code != 200 || worker->refused != 0)
+        return code;
+    for (size_t i = 0; i < before.result_count; i++)
+        if (before.results[i].kind == SAM_WORK_SLOT && made->count < sizeof made->all / sizeof made->all[0])
+            made->all[made->count++] = (promise){before.results[i].round, before.results[i].index, worker->number};
+    return code;
+}
+
+static void check_promises(const promises *made, const test_run *run, const char *base)
+{
+    sam_samlog *log = test_run_log(run, base); /* parse checks the chain */
+    assert_int_equal(sam_samlog_rounds(log), run->manifest->rounds);
+    test_check_log(log);
+    for (size_t i = 0; i < made->count; i++)
+        assert_int_equal(test_worker_in_log(log, made->all[i].round, made->all[i].slot), made->all[i].worker);
+    assert_true(made->count > 0);
+    sam_samlog_close(log);
+}
+
+typedef struct killer {
+    pid_t pid;
+    uint32_t after_us;
+} killer;
+
+static void *kill_later(void *argument)
+{
+    const killer *k = argument;
+    usleep(k->after_us);
+    (void)kill(k->pid, SIGKILL);
+    return NULL;
+}
+
+/* One turn during which the ledger is killed at a random moment, and then started again on the same address. */
+static void deadly_turn(test_worker *worker, promises *made, test_ledger *ledger, const char *redis, uint64_t *random)
+{
+    pthread_t thread;
+    char address[64];
+    killer k = {ledger->pid, (uint32_t)test_below(random, 4000)};
+    assert_int_equal(pthread_create(&thread, NULL, kill_later, &k), 0);
+    (void)turn_with_promises(worker, made);
+    pthread_join(thread, NULL);
+    (void)waitpid(ledger->pid, NULL, 0);
+    snprintf(address, sizeof address, "%s", ledger->url + strlen("http://"));
+    test_ledger_start_on(ledger, redis, address);
+}
+
+static void a_ledger_killed_at_any_moment_loses_no_acknowledged_code(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    uint64_t random = 20;
+    static promises made;
+    (void)state;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    for (uint64_t i = 0; i < SHORT_RUNS; i++) {
+        sam_manifest draft = test_draft();
+        test_run run;
+        draft.seed = 100 + i;
+        draft.rounds = 6;
+        draft.evaluation.every = 3;
+        made.count = 0;
+        test_run_create(&run, &draft, ledger.url);
+        test_worker workers[] = {test_worker_join(&run, ledger.url), test_worker_join(&run, ledger.url)};
+        for (int turn = 0; !(test_worker_done(&workers[0]) && test_worker_done(&workers[1])); turn++) {
+            test_worker *worker = &workers[turn % 2];
+            assert_true(turn < 2000);
+            if (test_below(&random, 4) == 0)
+                deadly_turn(worker, &made, &ledger, stage.redis.address, &random);
+            else
+                assert_int_equal(turn_with_promises(worker, &made), 200);
+        }
+        check_promises(&made, &run, ledger.url);
+        sam_manifest_free(run.manifest);
+    }
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
+/* Retries while the answer is 503, as a worker does. */
+static void patient_turn(test_worker *worker, promises *made)
+{
+    for (int tries = 0; tries < 200; tries++) {
+        int code = turn_with_promises(worker, made);
+        if (code == 200)
+            return;
+        if (code != 503)
+            fail_msg("HTTP %d: %s", code, worker->err.text);
+        sam_sleep_ms(20);
+    }
+    fail_msg("still no Redis: %s", worker->err.text);
+}
+
+static void a_redis_killed_and_started_again_loses_nothing(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_manifest draft = test_draft();
+    static promises made;
+    (void)state;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker workers[] = {test_worker_join(&run, ledger.url), test_worker_join(&run, ledger.url)};
+    made.count = 0;
+    for (int turn = 0; !(test_worker_done(&workers[0]) && test_worker_done(&workers[1])); turn++) {
+        assert_true(turn < 2000);
+        if (turn % 9 == 8) {
+            test_redis_kill(&stage.redis);
+            assert_int_equal(test_worker_turn(&workers[turn % 2]), 503);
+            assert_true(test_redis_again(&stage.redis));
+        }
+        patient_turn(&workers[turn % 2], &made);
+    }
+    check_promises(&made, &run, ledger.url);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
+static void functions_that_redis_forgot_are_loaded_again(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_redis *redis;
+    redisReply *reply;
+    sam_manifest draft = test_draft();
+    static promises made;
+    (void)state;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    assert_int_equal(sam_redis_open(&redis, &(sam_redis_options){.address = stage.redis.address}, NULL), SAM_OK);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker worker = test_worker_join(&run, ledger.url);
+    made.count = 0;
+    for (int turn = 0; !test_worker_done(&worker); turn++) {
+        assert_true(turn < 2000);
+        if (turn % 3 == 0) {
+            assert_int_equal(sam_redis_words(redis, &reply, NULL, "SCRIPT", "FLUSH", NULL), SAM_OK);
+            sam_redis_reply_free(reply);
+        }
+        assert_int_equal(turn_with_promises(&worker, &made), 200);
+    }
+    check_promises(&made, &run, ledger.url);
+    sam_redis_close(redis);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
+/* A round that is full but not committed: its codes were put into Redis by a copy that died before the commit. Here
+ * the fields of the open round are written as contribute.lua writes them. */
+static void a_full_round_that_nobody_committed_is_committed_by_the_next(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_redis *redis;
+    redisReply *reply;
+    char key[120], slot[12];
+    sam_manifest draft = test_draft();
+    (void)state;
+    draft.evaluation.every = 0;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    assert_int_equal(sam_redis_open(&redis, &(sam_redis_options){.address = stage.redis.address}, NULL), SAM_OK);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker worker = test_worker_join(&run, ledger.url);
+    worker.wants = 3;
+    test_turn(&worker);
+    snprintf(key, sizeof key, "samara:{%s}:open", run.manifest->id_hex);
+    for (uint32_t i = 0; i < 3; i++) {
+        char value[4] = {'1', ':', (char)test_code(0, i, 0), (char)test_code(0, i, 1)};
+        snprintf(slot, sizeof slot, "%u", i);
+        assert_int_equal(sam_redis_command(redis, &reply, NULL, 4, (const char *[]){"HSET", key, slot, value},
+                                           (const size_t[]){4, strlen(key), strlen(slot), 4}),
+                         SAM_OK);
+        sam_redis_reply_free(reply);
+    }
+    worker.result_count = 0;
+    worker.wants = 0;
+    test_turn(&worker);
+    assert_int_equal(worker.cursor, 1);
+    sam_samlog *log = test_run_log(&run, ledger.url);
+    test_check_log(log);
+    sam_samlog_close(log);
+    sam_redis_close(redis);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ledger_killed_at_any_moment_loses_no_acknowledged_code),
+        cmocka_unit_test(a_redis_killed_and_started_again_loses_nothing),
+        cmocka_unit_test(functions_that_redis_forgot_are_loaded_again),
+        cmocka_unit_test(a_full_round_that_nobody_committed_is_committed_by_the_next),
+    };
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
