@@ -489,6 +489,35 @@ static void a_start_that_cannot_be_ends_with_a_sentence(void **state)
         run_to_the_end("127.0.0.1:1", (const char *[]){"--token-file", "/nonexistent", NULL}, text, sizeof text), 4);
 }
 
+static void tokens_close_the_runs_but_not_the_health_checks(void **state)
+{
+    char path[300], text[512] = "";
+    unsigned port;
+    int out;
+    (void)state;
+    test_path(path, sizeof path, &stage.folder, "tokens");
+    assert_int_equal(sam_file_write(path, "# workers\nopen-sesame\n", 22, NULL), SAM_OK);
+    pid_t pid =
+        test_spawn(stage.redis.address, (const char *[]){"--listen", "127.0.0.1:0", "--token-file", path, NULL}, &out);
+    assert_true(read(out, text, sizeof text - 1) > 0);
+    assert_int_equal(sscanf(text, "listening on http://127.0.0.1:%u", &port), 1);
+    char base[64];
+    snprintf(base, sizeof base, "http://127.0.0.1:%u", port);
+    json_decref(test_json(base, "GET", "/healthz", NULL, 200));
+    json_decref(test_json(base, "GET", "/readyz", NULL, 200));
+    json_decref(test_json(base, "GET", "/v1/runs", NULL, 401));
+    sam_http_client *client;
+    sam_http_reply reply = {0};
+    snprintf(path, sizeof path, "%s/v1/runs", base);
+    assert_int_equal(sam_http_client_new(&client, &(sam_http_client_options){.token = "open-sesame"}, NULL), SAM_OK);
+    assert_int_equal(sam_http_send(client, &(sam_http_call){.url = path}, &reply, NULL), SAM_OK);
+    assert_int_equal(reply.code, 200);
+    sam_http_reply_free(&reply);
+    sam_http_client_free(client);
+    close(out);
+    test_ledger_stop(&(test_ledger){.pid = pid});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -510,6 +539,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(waiting_ends_when_its_time_is_over, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(five_hundred_workers_wait_and_all_hear_of_a_commit, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_request_that_does_not_fit_says_why, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(tokens_close_the_runs_but_not_the_health_checks, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_start_that_cannot_be_ends_with_a_sentence, open_stage, close_stage),
     };
     (void)signal(SIGPIPE, SIG_IGN);
