@@ -21,12 +21,12 @@
 #include <stdint.h>
 
 #define SAM_MANIFEST_FORMAT "samara-run/1"
-#define SAM_SLOTS_MAX 4096u
-#define SAM_PROBES_MAX 256u
-#define SAM_BATCH_MAX 65536u
-#define SAM_CHUNKS_MAX 1024u
-#define SAM_ROUNDS_MAX ((uint64_t)1 << 40)      /* so that the number of a probe fits 64 bits */
-#define SAM_MANIFEST_MAX ((size_t)1024 * 1024) /* bytes of canonical text */
+#define SAM_SLOTS_MAX       4096u
+#define SAM_PROBES_MAX      256u
+#define SAM_BATCH_MAX       65536u
+#define SAM_CHUNKS_MAX      1024u
+#define SAM_ROUNDS_MAX      ((uint64_t)1 << 40)   /* so that the number of a probe fits 64 bits */
+#define SAM_MANIFEST_MAX    ((size_t)1024 * 1024) /* bytes of canonical text */
 
 typedef enum sam_mode { SAM_MODE_SYNC, SAM_MODE_FEDERATED, SAM_MODE_FLOOD } sam_mode;
 typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION, SAM_OBJECTIVE_METRIC } sam_objective;
@@ -56,10 +56,10 @@ typedef struct sam_manifest {
     uint64_t seed;
     uint64_t rounds; /* after which the run is complete */
     uint32_t slots, probes, batch;
-    bool balance;       /* equal numbers of each label in a minibatch */
-    int epsilon_log2;   /* perturbation size: epsilon = epsilon_units * 2^epsilon_log2 */
+    bool balance;     /* equal numbers of each label in a minibatch */
+    int epsilon_log2; /* perturbation size: epsilon = epsilon_units * 2^epsilon_log2 */
     uint32_t epsilon_units;
-    int quantum_log2;   /* unit of the codes */
+    int quantum_log2; /* unit of the codes */
     sam_family family;
     uint32_t log2_k, log2_pool;
     int eta_log2;

@@ -33,12 +33,12 @@ typedef struct sam_evaluation {
 
 typedef struct sam_round {
     uint64_t number;
-    uint64_t committed_ms;      /* wall clock of the commit, for people; part of the chain */
-    uint32_t *workers;          /* [slots] who computed it; 0: nobody, its codes are SAM_CODE_NONE */
-    uint8_t *codes;             /* [slots][probes] */
+    uint64_t committed_ms; /* wall clock of the commit, for people; part of the chain */
+    uint32_t *workers;     /* [slots] who computed it; 0: nobody, its codes are SAM_CODE_NONE */
+    uint8_t *codes;        /* [slots][probes] */
     sam_evaluation *evaluations;
     size_t evaluation_count;
-    sam_digest chain;           /* BLAKE2b-256(chain of the round before || the encoded bytes before this field) */
+    sam_digest chain; /* BLAKE2b-256(chain of the round before || the encoded bytes before this field) */
 } sam_round;
 
 /* Allocates workers and codes for the shape (all "nobody", no value). */
@@ -46,8 +46,8 @@ sam_status sam_round_init(sam_round *round, const sam_round_shape *shape, uint64
 void sam_round_free(sam_round *round);
 
 /* Appends the encoded round, and fills round->chain from the chain of the round before (the run id for round 0). */
-sam_status sam_round_encode(sam_buffer *out, sam_round *round, const sam_round_shape *shape,
-                            const sam_digest *previous, sam_error *err);
+sam_status sam_round_encode(sam_buffer *out, sam_round *round, const sam_round_shape *shape, const sam_digest *previous,
+                            sam_error *err);
 
 /* Decodes exactly `length` bytes and checks their form; the chain is checked by sam_round_verify. CORRUPT otherwise. */
 sam_status sam_round_decode(sam_round *round, const sam_round_shape *shape, const uint8_t *bytes, size_t length,

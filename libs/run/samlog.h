@@ -21,7 +21,7 @@ typedef struct sam_samlog sam_samlog;
 
 sam_status sam_samlog_open(sam_samlog **log, const char *path, sam_error *err);
 sam_status sam_samlog_parse(sam_samlog **log, const void *bytes, size_t length, sam_error *err); /* copies */
-void sam_samlog_close(sam_samlog *log); /* NULL is fine */
+void sam_samlog_close(sam_samlog *log);                                                          /* NULL is fine */
 
 const sam_manifest *sam_samlog_manifest(const sam_samlog *log);
 uint64_t sam_samlog_rounds(const sam_samlog *log);

@@ -21,9 +21,9 @@
 #include "run/round.h"
 
 #define SAM_SYNC_CONTENT_TYPE "application/vnd.samara.sync"
-#define SAM_SYNC_RESULTS_MAX 1024u
-#define SAM_SYNC_ROUNDS_MAX 4096u
-#define SAM_SYNC_LEASES_MAX 1024u
+#define SAM_SYNC_RESULTS_MAX  1024u
+#define SAM_SYNC_ROUNDS_MAX   4096u
+#define SAM_SYNC_LEASES_MAX   1024u
 
 typedef enum sam_work_kind { SAM_WORK_SLOT = 1, SAM_WORK_EVALUATION = 2 } sam_work_kind;
 
@@ -39,8 +39,8 @@ typedef struct sam_result {
     sam_work_kind kind;
     uint64_t round;
     uint32_t index;
-    uint32_t elapsed_ms;     /* what the slot took, for lease deadlines */
-    uint8_t *codes;          /* SAM_WORK_SLOT: [probes] */
+    uint32_t elapsed_ms; /* what the slot took, for lease deadlines */
+    uint8_t *codes;      /* SAM_WORK_SLOT: [probes] */
     uint32_t code_count;
     sam_evaluation evaluation; /* SAM_WORK_EVALUATION: of this chunk; .at is `round` */
 } sam_result;
@@ -59,13 +59,13 @@ typedef enum sam_run_status { SAM_RUN_RUNNING = 0, SAM_RUN_PAUSED = 1, SAM_RUN_C
 
 typedef struct sam_sync_reply {
     sam_run_status status;
-    uint64_t head; /* rounds committed so far */
+    uint64_t head;          /* rounds committed so far */
     const uint8_t **rounds; /* [round_count], encoded, borrowed from the decoded bytes */
     size_t *round_lengths;
-    size_t round_count;     /* rounds cursor, cursor + 1, ... */
+    size_t round_count; /* rounds cursor, cursor + 1, ... */
     sam_lease *leases;
     size_t lease_count;
-    uint32_t refused;       /* results that were not taken: late, or not of this shape */
+    uint32_t refused; /* results that were not taken: late, or not of this shape */
 } sam_sync_reply;
 
 void sam_sync_request_encode(sam_buffer *out, const sam_sync_request *request);

@@ -210,7 +210,8 @@ static void norm_rope_and_gate_agree_with_the_reference(void **state)
     for_each_set(check_rest);
 }
 
-static void check_attention_case(const sam_kernels *set, size_t prefix, size_t count, const int32_t *own, size_t queries)
+static void check_attention_case(const sam_kernels *set, size_t prefix, size_t count, const int32_t *own,
+                                 size_t queries)
 {
     enum { HEAD = 8, COLUMNS = 96, STRIDE = COLUMNS + SAM_COLUMNS_SLACK };
     float *q = random_floats(HEAD * STRIDE), *k = random_floats(HEAD * STRIDE), *v = random_floats(HEAD * STRIDE);
@@ -218,9 +219,21 @@ static void check_attention_case(const sam_kernels *set, size_t prefix, size_t c
     float *scratch = random_floats((prefix + count + 1) * SAM_COLUMNS);
     for (size_t i = 0; i < HEAD * STRIDE; i++)
         q[i] *= 20;
-    sam_attention attention = {.q = q, .k = k, .v = v, .out = got, .q_stride = STRIDE, .stride = STRIDE,
-                               .head_size = HEAD, .scale = 0.35f, .prefix_first = 3, .prefix_count = prefix,
-                               .first = 3 + prefix + 2, .count = count, .q_first = 5, .q_count = queries, .own = own,
+    sam_attention attention = {.q = q,
+                               .k = k,
+                               .v = v,
+                               .out = got,
+                               .q_stride = STRIDE,
+                               .stride = STRIDE,
+                               .head_size = HEAD,
+                               .scale = 0.35f,
+                               .prefix_first = 3,
+                               .prefix_count = prefix,
+                               .first = 3 + prefix + 2,
+                               .count = count,
+                               .q_first = 5,
+                               .q_count = queries,
+                               .own = own,
                                .scratch = scratch};
     set->attend(&attention);
     attention.out = expected;
