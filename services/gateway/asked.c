@@ -18,12 +18,15 @@ bool gateway_asked_run(gateway_service *gateway, sam_http_request *request, gate
     *run = gateway_runs_find(&gateway->runs, canonical);
     if (*run != NULL)
         return true;
-    if (gateway_follower_redis_up(&gateway->follower) && gateway_follower_caught_up(&gateway->follower))
-        sam_http_answer_fail(request, SAM_NOT_FOUND, "there is no run %s", canonical);
-    else
+    if (!gateway_follower_redis_up(&gateway->follower))
         sam_http_answer_fail(request, SAM_UNAVAILABLE,
                              "run %.12s is not among those read so far, and Redis does not answer at the moment",
                              canonical);
+    else if (!gateway_follower_caught_up(&gateway->follower))
+        sam_http_answer_fail(request, SAM_UNAVAILABLE,
+                             "the logs are still being read; run %.12s was not among them yet", canonical);
+    else
+        sam_http_answer_fail(request, SAM_NOT_FOUND, "there is no run %s", canonical);
     return false;
 }
 
