@@ -21,7 +21,7 @@ static double best_rate(const sam_kernels *set, size_t rows, size_t k)
     float *y = sam_alloc_aligned(rows * STRIDE, sizeof *y);
     void *packed = sam_alloc_aligned(set->packed_bytes(k, COLUMNS) + 64, 1);
     void *narrow = sam_alloc_aligned(set->narrow_bytes(rows, k) + 64, 1);
-    double best = 0, work = 2.0 * (double)rows * (double)k * COLUMNS;
+    double best = 0, work = 2.0 * (double)rows * (double)k * (double)COLUMNS;
     if (w != NULL && x != NULL && y != NULL && packed != NULL && narrow != NULL) {
         for (size_t i = 0; i < rows * k; i++)
             w[i] = (float)(i % 7) - 3;

@@ -25,8 +25,8 @@ static sam_tokenizer *byte_level, *sentencepiece;
 static sam_tokenizer *tokenizer_of(sam_gguf_writer *writer)
 {
     sam_buffer file = {0};
-    sam_gguf *gguf;
-    sam_tokenizer *tokenizer;
+    sam_gguf *gguf = NULL;
+    sam_tokenizer *tokenizer = NULL;
     sam_error err = {0};
     sam_gguf_write_text(writer, "general.architecture", "llama");
     sam_status status = sam_gguf_write_head(writer, &file, &err);

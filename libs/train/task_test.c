@@ -44,7 +44,7 @@ static sam_table *table_of(const char *name, const char *text)
 {
     char path[256];
     sam_error err = {0};
-    sam_table *table;
+    sam_table *table = NULL;
     test_path(path, sizeof path, &folder, name);
     if (sam_file_write(path, text, strlen(text), &err) != SAM_OK || sam_table_open(&table, path, &err) != SAM_OK)
         fail_msg("%s", err.text);
