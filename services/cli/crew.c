@@ -102,8 +102,9 @@ static sam_status start_ledger(cli_crew *crew, sam_error *err)
     snprintf(listen, sizeof listen, "127.0.0.1:%llu", (unsigned long long)crew->plan->port);
     /* Started again, it must be where the workers look for it. */
     const char *address = crew->ledger_address[0] == 0 ? listen : crew->ledger_address;
-    const char *const words[] = {"--listen", address, "--redis", redis_address(crew), "--wait-redis",
-                                 crew->plan->redis == NULL ? "30" : "5", NULL};
+    const char *const words[] = {
+        "--listen", address, "--redis", redis_address(crew), "--wait-redis", crew->plan->redis == NULL ? "30" : "5",
+        NULL};
     return start_service(crew, &crew->ledger, crew->program[LEDGER], words, err);
 }
 

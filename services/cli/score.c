@@ -1,9 +1,9 @@
 #include "score.h"
 
 #include "base/memory.h"
+#include "margins.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #define STEP 64 /* examples between two looks at the watcher */
 
@@ -25,17 +25,6 @@ sam_status cli_outcomes(sam_trainer *trainer, const sam_dataset *data, sam_outco
 
 /* ---- margins of two options ---- */
 
-typedef struct ranked {
-    double margin;
-    bool positive;
-} ranked;
-
-static int by_margin(const void *a, const void *b)
-{
-    double x = ((const ranked *)a)->margin, y = ((const ranked *)b)->margin;
-    return (x > y) - (x < y);
-}
-
 static bool has_two_options(const sam_dataset *data, const sam_outcome *outcomes)
 {
     for (size_t i = 0; i < sam_dataset_count(data); i++)
@@ -45,58 +34,24 @@ static bool has_two_options(const sam_dataset *data, const sam_outcome *outcomes
 }
 
 /* Examples from the smallest margin up; NULL where there are not two options. */
-static ranked *rank(const sam_dataset *data, const sam_outcome *outcomes)
+static cli_margin *rank(const sam_dataset *data, const sam_outcome *outcomes)
 {
     size_t count = sam_dataset_count(data);
-    ranked *list = has_two_options(data, outcomes) ? sam_alloc(count, sizeof *list) : NULL;
+    cli_margin *list = has_two_options(data, outcomes) ? sam_alloc(count, sizeof *list) : NULL;
     if (list == NULL)
         return NULL;
     for (size_t i = 0; i < count; i++)
-        list[i] = (ranked){outcomes[i].margin, sam_dataset_at(data, i)->label == 1};
-    qsort(list, count, sizeof *list, by_margin);
+        list[i] = (cli_margin){outcomes[i].margin, sam_dataset_at(data, i)->label == 1};
+    cli_margins_sort(list, count);
     return list;
 }
 
-/* With i examples below the threshold, the negative ones among them and the positive ones above are right. */
 double cli_best_threshold(const sam_dataset *data, const sam_outcome *outcomes)
 {
-    size_t count = sam_dataset_count(data), right = 0;
-    ranked *list = rank(data, outcomes);
-    if (list == NULL)
-        return (double)NAN;
-    for (size_t i = 0; i < count; i++)
-        right += list[i].positive;
-    size_t best = right;
-    double threshold = list[0].margin - 1;
-    for (size_t i = 1; i <= count; i++) {
-        right += list[i - 1].positive ? (size_t)-1 : 1;
-        bool between = i == count || list[i].margin > list[i - 1].margin;
-        if (between && right > best) {
-            best = right;
-            threshold = i == count ? list[i - 1].margin + 1 : (list[i - 1].margin + list[i].margin) / 2;
-        }
-    }
+    cli_margin *list = rank(data, outcomes);
+    double threshold = list == NULL ? (double)NAN : cli_margins_threshold(list, sam_dataset_count(data));
     sam_free(list);
     return threshold;
-}
-
-/* Area under the ROC curve: the share of (positive, negative) pairs in the right order, ties counting half. */
-static double area(const ranked *list, size_t count)
-{
-    double below = 0, pairs = 0, positives = 0;
-    for (size_t i = 0; i < count;) {
-        size_t end = i;
-        double tied_positive = 0, tied_negative = 0;
-        for (; end < count && !(list[end].margin > list[i].margin); end++) {
-            tied_positive += list[end].positive;
-            tied_negative += !list[end].positive;
-        }
-        pairs += tied_positive * (below + tied_negative / 2);
-        below += tied_negative;
-        positives += tied_positive;
-        i = end;
-    }
-    return positives > 0 && below > 0 ? pairs / (positives * below) : (double)NAN;
 }
 
 cli_score cli_score_of(const sam_dataset *data, const sam_outcome *outcomes, double threshold)
@@ -110,11 +65,11 @@ cli_score cli_score_of(const sam_dataset *data, const sam_outcome *outcomes, dou
         score.loss += outcomes[i].loss / (double)count;
     }
     score.accuracy = (double)correct / (double)count;
-    ranked *list = isfinite(threshold) ? rank(data, outcomes) : NULL;
+    cli_margin *list = isfinite(threshold) ? rank(data, outcomes) : NULL;
     if (list != NULL) {
         score.two_options = true;
         score.calibrated_accuracy = (double)calibrated / (double)count;
-        score.auc = area(list, count);
+        score.auc = cli_margins_area(list, count);
     }
     sam_free(list);
     return score;

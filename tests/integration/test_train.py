@@ -12,7 +12,7 @@ import unittest
 
 import stage
 
-ROUNDS = ("--rounds", "120", "--slots", "4", "--batch", "4", "--eval-every", "40")
+ROUNDS = ("--rounds", "60", "--slots", "4", "--batch", "4", "--eval-every", "20")
 
 
 class Train(stage.Stage):
@@ -36,8 +36,8 @@ class Train(stage.Stage):
             with self.subTest(workers=workers):
                 summary = self.train(*ROUNDS, "--workers", workers, "--out", self.path(f"out{workers}"))
                 self.assert_same_run(summary)
-                self.assertEqual(summary["rounds"], 120)
-                self.assertEqual(summary["records"], 480)
+                self.assertEqual(summary["rounds"], 60)
+                self.assertEqual(summary["records"], 240)
                 self.assertEqual(summary["workers"], workers)
                 self.assertEqual(summary["workers_lost"], 0)
                 self.assertEqual(len(summary["worker_bytes_sent"]), workers)
@@ -63,12 +63,12 @@ class Train(stage.Stage):
         done = self.samara("train", *self.material(), *ROUNDS, "--out", self.path("out"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("\033", done.stdout)
-        for part in ("round 80", "before, threshold from dev", "state digest", self.path("out"), "samara replay"):
+        for part in ("round 40", "before, threshold from dev", "state digest", self.path("out"), "samara replay"):
             self.assertIn(part, done.stdout)
 
     def test_a_killed_worker_is_reported_and_changes_nothing(self):
         running = self.begin(*ROUNDS, "--workers", "3", "--out", self.path("out"))
-        running.wait_for_round(15)
+        running.wait_for_round(10)
         os.kill(self.pid_of("samara-worker", "worker-2"), signal.SIGKILL)
         code, summary = running.finish()
         self.assertEqual(code, 0, running.errors())
@@ -78,7 +78,7 @@ class Train(stage.Stage):
 
     def test_the_last_worker_killed_is_started_again(self):
         running = self.begin(*ROUNDS, "--workers", "1", "--out", self.path("out"))
-        running.wait_for_round(15)
+        running.wait_for_round(10)
         os.kill(self.pid_of("samara-worker", "worker-1"), signal.SIGKILL)
         code, summary = running.finish()
         self.assertEqual(code, 0, running.errors())
@@ -87,7 +87,7 @@ class Train(stage.Stage):
 
     def test_a_worker_started_by_hand_helps(self):
         running = self.begin(*ROUNDS, "--workers", "1", "--out", self.path("out"))
-        running.wait_for_round(15)
+        running.wait_for_round(10)
         with subprocess.Popen([self.path("out/add-worker.sh"), "helper"], stderr=subprocess.DEVNULL,
                               env=self.environment) as helper:
             code, summary = running.finish()
@@ -101,7 +101,7 @@ class Train(stage.Stage):
             with self.subTest(program=program):
                 out = self.path(program)
                 running = self.begin(*ROUNDS, "--workers", "2", "--out", out, name=program)
-                running.wait_for_round(15)
+                running.wait_for_round(10)
                 os.kill(self.process_in(program, out), signal.SIGKILL)
                 code, summary = running.finish()
                 self.assertEqual(code, 0, running.errors())
@@ -113,7 +113,7 @@ class Train(stage.Stage):
     def test_ctrl_c_stops_cleanly_and_the_same_command_resumes(self):
         words = (*ROUNDS, "--workers", "2", "--out", self.path("out"))
         running = self.begin(*words, name="first")
-        running.wait_for_round(15)
+        running.wait_for_round(10)
         running.process.send_signal(signal.SIGINT)
         code, summary = running.finish()
         self.assertEqual(code, 130)
@@ -131,7 +131,7 @@ class Train(stage.Stage):
     def test_a_killed_training_leaves_nothing_running_and_resumes(self):
         words = (*ROUNDS, "--workers", "2", "--out", self.path("out"))
         running = self.begin(*words, name="first")
-        running.wait_for_round(15)
+        running.wait_for_round(10)
         running.process.kill()
         running.process.wait()
         stage.wait_until(lambda: not stage.processes_of(self.path("out")), "all processes end with samara")
