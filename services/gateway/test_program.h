@@ -13,13 +13,17 @@
 #include "net/http_client.h"
 #include "support/support.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -95,6 +99,17 @@ static inline sam_status ask_with(sam_http_client *by, const program *p, const c
     snprintf(url, sizeof url, "%s%s", p->url, path);
     const char *headers[] = {header, NULL};
     return sam_http_send(by, &(sam_http_call){.method = method, .url = url, .headers = headers}, reply, err);
+}
+
+/* Bytes as they are; nobody reads the answer. */
+static inline void send_raw(const program *p, const void *bytes, size_t length)
+{
+    struct sockaddr_in where = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    where.sin_port = htons((uint16_t)atoi(strrchr(p->url, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof where), 0);
+    (void)send(fd, bytes, length, MSG_NOSIGNAL);
+    close(fd);
 }
 
 #endif

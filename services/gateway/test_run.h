@@ -101,7 +101,7 @@ static inline void test_fill(sam_round *round, sam_evaluation *evaluation)
             round->codes[slot * TEST_PROBES + p] =
                 (uint8_t)((round->number * 31 + slot * 77 + p * 13) * 2654435761u >> 7);
     }
-    *evaluation = (sam_evaluation){round->number, 100, 50 + (uint32_t)round->number, 70000000 - round->number * 100000};
+    *evaluation = (sam_evaluation){round->number, 200, 50 + (uint32_t)round->number, 70000000 - round->number * 100000};
     round->evaluations = evaluation;
     round->evaluation_count = round->number % 5 == 0;
 }
