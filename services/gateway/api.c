@@ -283,7 +283,7 @@ static sam_status tell_rounds(gateway_run *run, uint64_t from, uint64_t to, roun
     return status;
 }
 
-/* ?from= (negative numbers are not known: the last ones are from = head - limit) and ?limit=. */
+/* ?from= and ?limit=; "next" in the answer is where to go on, null at the end. */
 static sam_http_next show_range(sam_http_request *request, void *user, const char *name, round_teller tell)
 {
     gateway_run *run;
