@@ -103,10 +103,9 @@ sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam
 
 static void free_stream(sam_stream *stream)
 {
-    float *const arrays[] = {stream->residual, stream->normed, stream->q,  stream->k,     stream->v,
-                             stream->attended, stream->gate,   stream->up, stream->packed};
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++)
-        sam_free(arrays[i]);
+    for (size_t i = 0; i < SAM_ACTIVATIONS; i++)
+        sam_free(stream->act[i]);
+    sam_free(stream->packed);
     *stream = (sam_stream){0};
 }
 
@@ -149,22 +148,20 @@ static size_t widest(const sam_model_config *config)
 static bool make_stream(const sam_engine *engine, sam_stream *stream, size_t stride)
 {
     const sam_model_config *config = sam_model_configuration(engine->model);
-    const struct {
-        float **array;
-        size_t features;
-    } arrays[] = {
-        {&stream->residual, config->hidden},
-        {&stream->normed, config->hidden},
-        {&stream->q, (size_t)config->heads * config->head_size},
-        {&stream->k, (size_t)config->kv_heads * config->head_size},
-        {&stream->v, (size_t)config->kv_heads * config->head_size},
-        {&stream->attended, (size_t)config->heads * config->head_size},
-        {&stream->gate, config->intermediate},
-        {&stream->up, config->intermediate},
+    size_t queries = (size_t)config->heads * config->head_size, keys = (size_t)config->kv_heads * config->head_size;
+    const size_t features[SAM_ACTIVATIONS] = {
+        [SAM_ACT_RESIDUAL] = config->hidden,
+        [SAM_ACT_NORMED] = config->hidden,
+        [SAM_ACT_Q] = queries,
+        [SAM_ACT_K] = keys,
+        [SAM_ACT_V] = keys,
+        [SAM_ACT_ATTENDED] = queries,
+        [SAM_ACT_GATE] = config->intermediate,
+        [SAM_ACT_UP] = config->intermediate,
     };
-    for (size_t i = 0; i < sizeof arrays / sizeof arrays[0]; i++) {
-        *arrays[i].array = sam_alloc_aligned(arrays[i].features * stride + SAM_COLUMNS_SLACK, sizeof(float));
-        if (*arrays[i].array == NULL)
+    for (size_t i = 0; i < SAM_ACTIVATIONS; i++) {
+        stream->act[i] = sam_alloc_aligned(features[i] * stride + SAM_COLUMNS_SLACK, sizeof(float));
+        if (stream->act[i] == NULL)
             return false;
     }
     stream->packed = sam_alloc_aligned(engine->kernels->packed_bytes(widest(config), stride) + 256, 1);
@@ -334,7 +331,7 @@ static void embed_column(void *argument, size_t index, unsigned thread)
                      row);
     for (unsigned v = 0; v < engine->variants; v++)
         for (size_t f = 0; f < hidden; f++)
-            engine->streams[v].residual[f * engine->stride + index] = row[v][f];
+            engine->streams[v].act[SAM_ACT_RESIDUAL][f * engine->stride + index] = row[v][f];
 }
 
 static void begin_streams(sam_engine *engine)
@@ -343,9 +340,9 @@ static void begin_streams(sam_engine *engine)
     size_t floats = sam_model_configuration(engine->model)->hidden * engine->stride;
     for (unsigned v = 0; v < engine->variants; v++) {
         if (pass->input != NULL)
-            memcpy(engine->streams[v].residual, pass->input, floats * sizeof(float));
+            memcpy(engine->streams[v].act[SAM_ACT_RESIDUAL], pass->input, floats * sizeof(float));
         else
-            memset(engine->streams[v].residual, 0, floats * sizeof(float));
+            memset(engine->streams[v].act[SAM_ACT_RESIDUAL], 0, floats * sizeof(float));
     }
     if (pass->input == NULL)
         sam_pool_run(engine->pool, pass->batch->columns, embed_column, engine);
@@ -361,11 +358,11 @@ static sam_status run_blocks(sam_engine *engine, sam_error *err)
     for (uint32_t block = pass->first_block; block < pass->end_block; block++)
         sam_llama_block(engine, block, pass->output == NULL && block + 1 == config->blocks);
     if (pass->output != NULL) {
-        memcpy(pass->output, engine->streams[0].residual, config->hidden * engine->stride * sizeof(float));
+        memcpy(pass->output, engine->streams[0].act[SAM_ACT_RESIDUAL], config->hidden * engine->stride * sizeof(float));
         return SAM_OK;
     }
     if (pass->first_block == pass->end_block)
-        sam_forward_gather(engine, offsetof(sam_stream, residual), config->hidden, &engine->scored);
+        sam_forward_gather(engine, SAM_ACT_RESIDUAL, config->hidden, &engine->scored);
     return sam_forward_head(engine, &engine->scored, err);
 }
 

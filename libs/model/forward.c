@@ -1,7 +1,6 @@
 /* The steps that blocks are made of, each shared out over the engine's threads. */
 #include "model/forward.h"
 
-#include <stddef.h>
 #include <string.h>
 
 /* A tile's formed rows should stay in the second-level cache beside the activations. */
@@ -12,11 +11,6 @@
 size_t sam_padded(size_t columns)
 {
     return (columns + SAM_COLUMNS - 1) / SAM_COLUMNS * SAM_COLUMNS;
-}
-
-static float *at_offset(const sam_stream *stream, size_t offset)
-{
-    return *(float *const *)(const void *)((const char *)stream + offset);
 }
 
 /* ---- products ---- */
@@ -100,7 +94,8 @@ void sam_forward_products(sam_engine *engine, const sam_product *products, size_
 
 typedef struct columns_context {
     sam_engine *engine;
-    size_t offset_of_x, features, columns, shares, tensor;
+    sam_activation x;
+    size_t features, columns, shares, tensor;
     const sam_live *live;
 } columns_context;
 
@@ -115,13 +110,12 @@ static void pack_variant(void *argument, size_t index, unsigned thread)
     const columns_context *context = argument;
     const sam_engine *engine = context->engine;
     const sam_stream *stream = &engine->streams[index];
-    engine->kernels->pack(at_offset(stream, context->offset_of_x), context->features, context->columns, engine->stride,
-                          stream->packed);
+    engine->kernels->pack(stream->act[context->x], context->features, context->columns, engine->stride, stream->packed);
 }
 
-void sam_forward_pack(sam_engine *engine, size_t offset_of_x, size_t k, size_t columns)
+void sam_forward_pack(sam_engine *engine, sam_activation x, size_t k, size_t columns)
 {
-    columns_context context = {.engine = engine, .offset_of_x = offset_of_x, .features = k, .columns = columns};
+    columns_context context = {.engine = engine, .x = x, .features = k, .columns = columns};
     sam_pool_run(engine->pool, engine->variants, pack_variant, &context);
 }
 
@@ -135,8 +129,9 @@ static void norm_share(void *argument, size_t index, unsigned thread)
     const sam_model_config *config = sam_model_configuration(engine->model);
     float *weight[SAM_VARIANTS_MAX];
     sam_forward_rows(engine, &engine->rooms[thread], context->tensor, 0, 1, config->hidden, weight);
-    engine->kernels->norm(stream->residual + first, weight[variant], config->hidden, config->norm_epsilon,
-                          left < SHARE_COLUMNS ? left : SHARE_COLUMNS, engine->stride, stream->normed + first);
+    engine->kernels->norm(stream->act[SAM_ACT_RESIDUAL] + first, weight[variant], config->hidden, config->norm_epsilon,
+                          left < SHARE_COLUMNS ? left : SHARE_COLUMNS, engine->stride,
+                          stream->act[SAM_ACT_NORMED] + first);
 }
 
 void sam_forward_norm(sam_engine *engine, size_t tensor, size_t columns)
@@ -152,8 +147,8 @@ static void add_variant(void *argument, size_t index, unsigned thread)
     const sam_engine *engine = context->engine;
     const sam_stream *stream = &engine->streams[index];
     for (size_t f = 0; f < context->features; f++)
-        engine->kernels->add(stream->residual + f * engine->stride, stream->normed + f * engine->stride,
-                             context->columns);
+        engine->kernels->add(stream->act[SAM_ACT_RESIDUAL] + f * engine->stride,
+                             stream->act[SAM_ACT_NORMED] + f * engine->stride, context->columns);
 }
 
 void sam_forward_add(sam_engine *engine, size_t columns)
@@ -168,7 +163,7 @@ static void gather_variant(void *argument, size_t index, unsigned thread)
     (void)thread;
     const columns_context *context = argument;
     const sam_engine *engine = context->engine;
-    float *x = at_offset(&engine->streams[index], context->offset_of_x);
+    float *x = engine->streams[index].act[context->x];
     for (size_t f = 0; f < context->features; f++) {
         float *row = x + f * engine->stride;
         for (size_t i = 0; i < context->live->count; i++)
@@ -176,9 +171,9 @@ static void gather_variant(void *argument, size_t index, unsigned thread)
     }
 }
 
-void sam_forward_gather(sam_engine *engine, size_t offset_of_x, size_t features, const sam_live *live)
+void sam_forward_gather(sam_engine *engine, sam_activation x, size_t features, const sam_live *live)
 {
-    columns_context context = {.engine = engine, .offset_of_x = offset_of_x, .features = features, .live = live};
+    columns_context context = {.engine = engine, .x = x, .features = features, .live = live};
     sam_pool_run(engine->pool, engine->variants, gather_variant, &context);
 }
 
@@ -205,10 +200,10 @@ static void attend_head(void *argument, size_t index, unsigned thread)
         const sam_segment *segment = &batch->segments[s];
         bool prefixed = segment->prefix != SAM_NO_PREFIX;
         const sam_attention attention = {
-            .q = stream->q + head * head_floats,
-            .k = stream->k + shared * head_floats,
-            .v = stream->v + shared * head_floats,
-            .out = stream->attended + head * head_floats,
+            .q = stream->act[SAM_ACT_Q] + head * head_floats,
+            .k = stream->act[SAM_ACT_K] + shared * head_floats,
+            .v = stream->act[SAM_ACT_V] + shared * head_floats,
+            .out = stream->act[SAM_ACT_ATTENDED] + head * head_floats,
             .q_stride = engine->stride,
             .stride = engine->stride,
             .head_size = config->head_size,

@@ -10,15 +10,22 @@
 #include "model/architecture.h"
 #include "model/engine.h"
 
-/* Activations of one variant. */
+/* What one variant computes on its way through a block. */
+typedef enum sam_activation {
+    SAM_ACT_RESIDUAL, /* [hidden] */
+    SAM_ACT_NORMED,   /* [hidden]; also takes a product before it is added to the residual */
+    SAM_ACT_Q,        /* [heads * head_size] */
+    SAM_ACT_K,        /* [kv_heads * head_size] */
+    SAM_ACT_V,        /* [kv_heads * head_size] */
+    SAM_ACT_ATTENDED, /* [heads * head_size] */
+    SAM_ACT_GATE,     /* [intermediate] */
+    SAM_ACT_UP,       /* [intermediate] */
+    SAM_ACTIVATIONS,
+} sam_activation;
+
 typedef struct sam_stream {
-    float *residual;  /* [hidden] */
-    float *normed;    /* [hidden]; also takes a product before it is added to the residual */
-    float *q;         /* [heads * head_size] */
-    float *k, *v;     /* [kv_heads * head_size] */
-    float *attended;  /* [heads * head_size] */
-    float *gate, *up; /* [intermediate] */
-    void *packed;     /* the factor of the next product, as the kernel wants it */
+    float *act[SAM_ACTIVATIONS];
+    void *packed; /* the factor of the next product, as the kernel wants it */
 } sam_stream;
 
 /* Scratch of one thread. */
@@ -70,8 +77,8 @@ typedef struct sam_product {
 
 size_t sam_padded(size_t columns); /* up to a multiple of SAM_COLUMNS */
 
-/* stream[v].packed = pack(x of v), for `columns` padded columns; x is found by its place in sam_stream. */
-void sam_forward_pack(sam_engine *engine, size_t offset_of_x, size_t k, size_t columns);
+/* stream[v].packed = pack(x of v), for `columns` padded columns; x names the activation. */
+void sam_forward_pack(sam_engine *engine, sam_activation x, size_t k, size_t columns);
 /* All products of x (packed before), which has the same k for each. */
 void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
 /* normed = norm(residual) with a norm vector of the model. */
@@ -79,7 +86,7 @@ void sam_forward_norm(sam_engine *engine, size_t tensor, size_t columns);
 /* residual += normed */
 void sam_forward_add(sam_engine *engine, size_t columns);
 /* Brings the columns of `live` together at the front of a [features][stride] array of each variant. */
-void sam_forward_gather(sam_engine *engine, size_t offset_of_x, size_t features, const sam_live *live);
+void sam_forward_gather(sam_engine *engine, sam_activation x, size_t features, const sam_live *live);
 void sam_forward_attend(sam_engine *engine, const sam_live *live);
 
 /* The families' blocks. `last`: keep the scored columns only. */

@@ -5,7 +5,6 @@
 #include "base/memory.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 typedef struct head_context {
@@ -143,7 +142,7 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
     if (good) {
         find_places(&context);
         sam_forward_norm(engine, engine->final_norm, context.columns);
-        sam_forward_pack(engine, offsetof(sam_stream, normed), config->hidden, context.columns);
+        sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, context.columns);
         sam_pool_run(engine->pool, batch->score_count, score_target, &context);
         bool any = false;
         for (size_t i = 0; i < batch->score_count; i++)

@@ -7,21 +7,18 @@
  */
 #include "model/forward.h"
 
-#include <stddef.h>
-
-#define X(member) offsetof(sam_stream, member)
-
-static sam_product product(const sam_engine *engine, size_t tensor, size_t bias, size_t offset_of_out)
+static sam_product product(const sam_engine *engine, size_t tensor, size_t bias, sam_activation out)
 {
     sam_product made = {.tensor = tensor, .bias = bias};
     for (unsigned v = 0; v < engine->variants; v++)
-        made.out[v] = *(float *const *)(const void *)((const char *)&engine->streams[v] + offset_of_out);
+        made.out[v] = engine->streams[v].act[out];
     return made;
 }
 
 typedef struct rope_context {
     sam_engine *engine;
-    size_t offset_of_x, columns;
+    sam_activation x;
+    size_t columns;
     uint32_t heads;
     const float *cosine, *sine;
 } rope_context;
@@ -32,16 +29,15 @@ static void rope_head(void *argument, size_t index, unsigned thread)
     const rope_context *context = argument;
     const sam_engine *engine = context->engine;
     size_t head_size = sam_model_configuration(engine->model)->head_size;
-    const char *stream = (const char *)&engine->streams[index / context->heads];
-    float *x = *(float *const *)(const void *)(stream + context->offset_of_x);
+    float *x = engine->streams[index / context->heads].act[context->x];
     engine->kernels->rope(x + index % context->heads * head_size * engine->stride, context->cosine, context->sine,
                           head_size, context->columns, engine->stride, engine->stride);
 }
 
-static void rope(sam_engine *engine, size_t offset_of_x, uint32_t heads, size_t columns, const float *cosine,
+static void rope(sam_engine *engine, sam_activation x, uint32_t heads, size_t columns, const float *cosine,
                  const float *sine)
 {
-    rope_context context = {engine, offset_of_x, columns, heads, cosine, sine};
+    rope_context context = {engine, x, columns, heads, cosine, sine};
     sam_pool_run(engine->pool, (size_t)heads * engine->variants, rope_head, &context);
 }
 
@@ -54,21 +50,21 @@ static const sam_live *attention(sam_engine *engine, const sam_block_tensors *bl
     size_t columns = engine->columns;
 
     sam_forward_norm(engine, block->input_norm, columns);
-    sam_forward_pack(engine, X(normed), config->hidden, columns);
-    sam_product key_value_query[] = {product(engine, block->k, block->k_bias, X(k)),
-                                     product(engine, block->v, block->v_bias, X(v)),
-                                     product(engine, block->q, block->q_bias, X(q))};
+    sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, columns);
+    sam_product key_value_query[] = {product(engine, block->k, block->k_bias, SAM_ACT_K),
+                                     product(engine, block->v, block->v_bias, SAM_ACT_V),
+                                     product(engine, block->q, block->q_bias, SAM_ACT_Q)};
     sam_forward_products(engine, key_value_query, last ? 2 : 3, columns);
-    rope(engine, X(k), config->kv_heads, columns, engine->cosine, engine->sine);
+    rope(engine, SAM_ACT_K, config->kv_heads, columns, engine->cosine, engine->sine);
     if (last) {
         columns = sam_padded(live->count);
-        sam_forward_gather(engine, X(residual), config->hidden, live);
-        sam_forward_gather(engine, X(normed), config->hidden, live);
-        sam_forward_pack(engine, X(normed), config->hidden, columns);
+        sam_forward_gather(engine, SAM_ACT_RESIDUAL, config->hidden, live);
+        sam_forward_gather(engine, SAM_ACT_NORMED, config->hidden, live);
+        sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, columns);
         sam_forward_products(engine, &key_value_query[2], 1, columns);
-        rope(engine, X(q), config->heads, columns, engine->live_cosine, engine->live_sine);
+        rope(engine, SAM_ACT_Q, config->heads, columns, engine->live_cosine, engine->live_sine);
     } else {
-        rope(engine, X(q), config->heads, columns, engine->cosine, engine->sine);
+        rope(engine, SAM_ACT_Q, config->heads, columns, engine->cosine, engine->sine);
     }
     sam_forward_attend(engine, live);
     return live;
@@ -87,7 +83,7 @@ static void gate_row(void *argument, size_t index, unsigned thread)
     size_t rows = sam_model_configuration(engine->model)->intermediate;
     const sam_stream *stream = &engine->streams[index / rows];
     size_t at = index % rows * engine->stride;
-    engine->kernels->gate(stream->gate + at, stream->up + at, context->columns);
+    engine->kernels->gate(stream->act[SAM_ACT_GATE] + at, stream->act[SAM_ACT_UP] + at, context->columns);
 }
 
 void sam_llama_block(sam_engine *engine, uint32_t number, bool last)
@@ -97,20 +93,20 @@ void sam_llama_block(sam_engine *engine, uint32_t number, bool last)
     const sam_live *live = attention(engine, block, last);
     size_t columns = sam_padded(live->count);
 
-    sam_forward_pack(engine, X(attended), (size_t)config->heads * config->head_size, columns);
-    sam_product out = product(engine, block->o, SIZE_MAX, X(normed));
+    sam_forward_pack(engine, SAM_ACT_ATTENDED, (size_t)config->heads * config->head_size, columns);
+    sam_product out = product(engine, block->o, SIZE_MAX, SAM_ACT_NORMED);
     sam_forward_products(engine, &out, 1, columns);
     sam_forward_add(engine, columns);
 
     sam_forward_norm(engine, block->post_norm, columns);
-    sam_forward_pack(engine, X(normed), config->hidden, columns);
-    sam_product gate_up[] = {product(engine, block->gate, SIZE_MAX, X(gate)),
-                             product(engine, block->up, SIZE_MAX, X(up))};
+    sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, columns);
+    sam_product gate_up[] = {product(engine, block->gate, SIZE_MAX, SAM_ACT_GATE),
+                             product(engine, block->up, SIZE_MAX, SAM_ACT_UP)};
     sam_forward_products(engine, gate_up, 2, columns);
     gate_context context = {engine, columns};
     sam_pool_run(engine->pool, (size_t)config->intermediate * engine->variants, gate_row, &context);
-    sam_forward_pack(engine, X(gate), config->intermediate, columns);
-    sam_product down = product(engine, block->down, SIZE_MAX, X(normed));
+    sam_forward_pack(engine, SAM_ACT_GATE, config->intermediate, columns);
+    sam_product down = product(engine, block->down, SIZE_MAX, SAM_ACT_NORMED);
     sam_forward_products(engine, &down, 1, columns);
     sam_forward_add(engine, columns);
 }

@@ -149,7 +149,7 @@ void sam_activations_close(sam_activations *cache)
 
 /* ---- entries ---- */
 
-static uint8_t *entry(const sam_activations *cache, uint32_t index)
+static void *entry(const sam_activations *cache, uint32_t index)
 {
     return cache->bytes + cache->entries_at + (size_t)cache->start[index] * cache->hidden * cache->element;
 }
@@ -172,15 +172,15 @@ static bool enough(float **array, size_t *room, size_t needed)
 /* Keeps columns [column, ...) of the computed stream as the entry of `index`. */
 static void write_entry(const sam_activations *cache, uint32_t index, size_t column, size_t stride)
 {
-    uint8_t *to = entry(cache, index);
+    void *to = entry(cache, index);
     for (size_t c = 0; c < columns_of(cache, index); c++)
         for (size_t f = 0; f < cache->hidden; f++) {
             float value = cache->stream[f * stride + column + c];
             size_t at = c * cache->hidden + f;
             if (in_bf16(cache))
-                ((uint16_t *)(void *)to)[at] = sam_f32_to_bf16(value);
+                ((uint16_t *)to)[at] = sam_f32_to_bf16(value);
             else
-                ((float *)(void *)to)[at] = value;
+                ((float *)to)[at] = value;
         }
     __atomic_store_n(&cache->bytes[index], 1, __ATOMIC_RELEASE);
 }
@@ -227,14 +227,13 @@ static sam_status compute_missing(sam_activations *cache, const uint32_t *indice
 
 static void read_entry(const sam_activations *cache, uint32_t index, size_t column, size_t stride)
 {
-    const uint8_t *from = entry(cache, index);
+    const void *from = entry(cache, index);
     size_t columns = columns_of(cache, index);
     for (size_t f = 0; f < cache->hidden; f++) {
         float *to = cache->input + f * stride + column;
         for (size_t c = 0; c < columns; c++) {
             size_t at = c * cache->hidden + f;
-            to[c] = in_bf16(cache) ? sam_bf16_to_f32(((const uint16_t *)(const void *)from)[at])
-                                   : ((const float *)(const void *)from)[at];
+            to[c] = in_bf16(cache) ? sam_bf16_to_f32(((const uint16_t *)from)[at]) : ((const float *)from)[at];
         }
     }
 }
