@@ -15,6 +15,7 @@
 #define START_MS      60000
 #define WORKER_GRACE  20000 /* a slot may have to end first */
 #define SERVICE_GRACE 10000
+#define EXTRA_GRACE   5000 /* workers started by hand */
 #define RESTARTS_MAX  3
 
 enum { REDIS, LEDGER, GATEWAY, WORKER };
@@ -215,28 +216,42 @@ static void put_quoted(sam_buffer *out, const char *word)
     sam_put_text(out, "'");
 }
 
-/* OUT/add-worker.sh starts one more worker for as long as this training goes on. */
-static sam_status write_add_worker(cli_crew *crew, sam_error *err)
+/* The words of a worker whose name is in the shell's $name. */
+static void put_extra_worker(cli_crew *crew, sam_buffer *script)
 {
     worker_words words;
-    sam_buffer script = {0};
-    const char *path = cli_out_path(crew->folder, "add-worker.sh");
     write_worker_words(&words, crew, "extra");
-    sam_put_text(&script, "#!/bin/sh\n# One more worker for the training that runs now: add-worker.sh [NAME]\n"
-                          "name=${1:-extra-$$}\nexec ");
-    put_quoted(&script, crew->program[WORKER]);
+    put_quoted(script, crew->program[WORKER]);
     for (size_t i = 0; words.word[i] != NULL; i += 2) {
-        sam_put_format(&script, " \\\n    %s ", words.word[i]);
+        sam_put_format(script, " \\\n    %s ", words.word[i]);
         if (strcmp(words.word[i], "--name") == 0) {
-            sam_put_text(&script, "\"$name\"");
+            sam_put_text(script, "\"$name\"");
         } else if (strcmp(words.word[i], "--status-file") == 0) {
-            put_quoted(&script, cli_out_path(crew->folder, "workers/"));
-            sam_put_text(&script, "\"$name.json\"");
+            sam_put_text(script, "\"$workers/$name.json\"");
         } else {
-            put_quoted(&script, words.word[i + 1]);
+            put_quoted(script, words.word[i + 1]);
         }
     }
-    sam_put_text(&script, "\n");
+}
+
+/* OUT/add-worker.sh starts one more worker, which ends with the training: when the script is removed, or this process
+ * is gone. */
+static sam_status write_add_worker(cli_crew *crew, sam_error *err)
+{
+    sam_buffer script = {0};
+    const char *path = cli_out_path(crew->folder, "add-worker.sh");
+    sam_put_text(&script, "#!/bin/sh\n# One more worker for the training that runs now: add-worker.sh [NAME]\n"
+                          "name=${1:-extra-$$}\nworkers=");
+    put_quoted(&script, cli_out_path(crew->folder, "workers"));
+    sam_put_text(&script, "\n: > \"$workers/$name.running\"\n");
+    put_extra_worker(crew, &script);
+    sam_put_format(&script,
+                   " &\nworker=$!\ntrap 'kill $worker 2> /dev/null' INT TERM\n"
+                   "while kill -0 $worker 2> /dev/null && kill -0 %ld 2> /dev/null && [ -e ",
+                   (long)getpid());
+    put_quoted(&script, path);
+    sam_put_text(&script, " ]; do sleep 0.2; done\nkill $worker 2> /dev/null\nwait $worker\ncode=$?\n"
+                          "rm -f \"$workers/$name.running\"\nexit $code\n");
     sam_status status = script.failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
                                       : sam_file_write(path, script.bytes, script.length, err);
     if (status == SAM_OK)
@@ -247,6 +262,7 @@ static sam_status write_add_worker(cli_crew *crew, sam_error *err)
 
 sam_status cli_crew_start_workers(cli_crew *crew, sam_error *err)
 {
+    cli_out_forget_extra_workers(crew->folder);
     sam_status status = write_add_worker(crew, err);
     for (uint64_t i = 0; status == SAM_OK && i < crew->plan->workers; i++)
         status = start_worker(crew, &crew->workers[i], err);
@@ -329,8 +345,13 @@ sam_status cli_crew_revive(cli_crew *crew, cli_view *view, sam_error *err)
 
 void cli_crew_stop_workers(cli_crew *crew)
 {
-    if (crew->workers != NULL)
-        cli_processes_stop(crew->workers, crew->plan->workers, WORKER_GRACE);
+    if (crew->workers == NULL)
+        return;
+    (void)unlink(cli_out_path(crew->folder, "add-worker.sh"));
+    cli_processes_stop(crew->workers, crew->plan->workers, WORKER_GRACE);
+    uint64_t until = sam_monotonic_ms() + EXTRA_GRACE;
+    while (cli_out_extra_workers(crew->folder) > 0 && sam_monotonic_ms() < until)
+        sam_sleep_ms(50);
 }
 
 void cli_crew_stop(cli_crew *crew)
@@ -341,7 +362,6 @@ void cli_crew_stop(cli_crew *crew)
     cli_process_stop(&crew->gateway, SERVICE_GRACE);
     cli_process_stop(&crew->ledger, SERVICE_GRACE);
     cli_process_stop(&crew->redis, SERVICE_GRACE);
-    (void)unlink(cli_out_path(crew->folder, "add-worker.sh"));
     for (int i = REDIS; i <= WORKER; i++)
         sam_free(crew->program[i]);
     sam_free(crew->workers);

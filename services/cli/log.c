@@ -35,6 +35,7 @@ static sam_status fetch(const char *url, sam_samlog **log, sam_error *err)
     char *base = sam_strndup(url, path == NULL ? strlen(url) : (size_t)(path - url));
     cli_run_client *client = NULL;
     sam_buffer bytes = {0};
+    uint64_t rounds;
     sam_status status =
         base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, NULL, err);
     if (status == SAM_OK && path != NULL)
@@ -42,7 +43,7 @@ static sam_status fetch(const char *url, sam_samlog **log, sam_error *err)
     else if (status == SAM_OK)
         status = only_run(client, id, err);
     if (status == SAM_OK)
-        status = cli_run_fetch_log(client, id, &bytes, err);
+        status = cli_run_fetch_log(client, id, &bytes, &rounds, err);
     if (status == SAM_OK)
         status = sam_samlog_parse(log, bytes.bytes, bytes.length, err);
     sam_buffer_free(&bytes);

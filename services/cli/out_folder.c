@@ -193,19 +193,19 @@ bool cli_out_read_worker(cli_out_folder *folder, const char *name, cli_worker_co
     return json != NULL;
 }
 
-/* Calls `each` with the name of every worker that has a file. */
-static void for_each_file(cli_out_folder *folder, void (*each)(cli_out_folder *folder, const char *name, void *user),
-                          void *user)
+/* Calls `each` with the name of every worker that has a file with this ending. */
+static void for_each_file(cli_out_folder *folder, const char *ending,
+                          void (*each)(cli_out_folder *folder, const char *name, void *user), void *user)
 {
     char *path = sam_format("%s/workers", folder->root);
     DIR *files = path == NULL ? NULL : opendir(path);
     struct dirent *entry;
     while (files != NULL && (entry = readdir(files)) != NULL) {
         char name[256];
-        size_t length = strlen(entry->d_name);
-        if (length <= 5 || strcmp(entry->d_name + length - 5, ".json") != 0)
+        size_t length = strlen(entry->d_name), tail = strlen(ending);
+        if (length <= tail || strcmp(entry->d_name + length - tail, ending) != 0)
             continue;
-        snprintf(name, sizeof name, "%.*s", (int)(length - 5), entry->d_name);
+        snprintf(name, sizeof name, "%.*s", (int)(length - tail), entry->d_name);
         each(folder, name, user);
     }
     if (files != NULL)
@@ -234,7 +234,7 @@ static void collect_one(cli_out_folder *folder, const char *name, void *user)
 
 void cli_out_collect(cli_out_folder *folder)
 {
-    for_each_file(folder, collect_one, NULL);
+    for_each_file(folder, ".json", collect_one, NULL);
 }
 
 static void add_one(cli_out_folder *folder, const char *name, void *user)
@@ -250,6 +250,33 @@ uint64_t cli_out_bytes_sent(cli_out_folder *folder)
     const char *name;
     json_t *value;
     json_object_foreach(folder->workers, name, value) sum += number(value, "bytes_sent");
-    for_each_file(folder, add_one, &sum);
+    for_each_file(folder, ".json", add_one, &sum);
     return sum;
+}
+
+static void count_one(cli_out_folder *folder, const char *name, void *user)
+{
+    (void)folder, (void)name;
+    *(size_t *)user += 1;
+}
+
+size_t cli_out_extra_workers(cli_out_folder *folder)
+{
+    size_t count = 0;
+    for_each_file(folder, ".running", count_one, &count);
+    return count;
+}
+
+static void forget_one(cli_out_folder *folder, const char *name, void *user)
+{
+    (void)user;
+    char *path = sam_format("%s/workers/%s.running", folder->root, name);
+    if (path != NULL)
+        (void)unlink(path);
+    sam_free(path);
+}
+
+void cli_out_forget_extra_workers(cli_out_folder *folder)
+{
+    for_each_file(folder, ".running", forget_one, NULL);
 }

@@ -55,6 +55,9 @@ sam_status cli_out_save(const cli_out_folder *folder, sam_error *err);
 bool cli_out_read_worker(cli_out_folder *folder, const char *name, cli_worker_count *count);
 /* Adds what the workers' files say to the totals, and removes the files. After the workers ended. */
 void cli_out_collect(cli_out_folder *folder);
-uint64_t cli_out_bytes_sent(cli_out_folder *folder); /* by all workers, ended and running */
+/* Workers started by hand (add-worker.sh) leave a file NAME.running there while they run. */
+size_t cli_out_extra_workers(cli_out_folder *folder);
+void cli_out_forget_extra_workers(cli_out_folder *folder); /* of a session that was killed */
+uint64_t cli_out_bytes_sent(cli_out_folder *folder);       /* by all workers, ended and running */
 
 #endif

@@ -164,21 +164,20 @@ static sam_status count_rounds(const sam_buffer *bytes, uint64_t *rounds, sam_er
 }
 
 /* A reply carries as many rounds as fit one; the next begins where it ended. */
-sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, sam_error *err)
+sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds, sam_error *err)
 {
-    uint64_t from = 0;
     sam_buffer_clear(log);
+    *rounds = 0;
     for (;;) {
         char path[SAM_DIGEST_HEX + 64];
+        uint64_t from = *rounds;
         snprintf(path, sizeof path, "/v1/runs/%s/log?from=%llu", run, (unsigned long long)from);
         sam_status status = call(client, path, NULL, err);
         if (status != SAM_OK || client->reply.body.length == 0)
             return status;
         sam_put_bytes(log, client->reply.body.bytes, client->reply.body.length);
-        uint64_t rounds = 0;
-        status = log->failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : count_rounds(log, &rounds, err);
-        if (status != SAM_OK || rounds == from)
+        status = log->failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : count_rounds(log, rounds, err);
+        if (status != SAM_OK || *rounds == from)
             return status;
-        from = rounds;
     }
 }

@@ -5,7 +5,7 @@
  *     cli_run_create(client, manifest, err);
  *     cli_run_view view = {0};
  *     cli_run_look(client, manifest->id_hex, &view, err);                 // round 41 of 600, 3 workers, ...
- *     cli_run_fetch_log(client, manifest->id_hex, &bytes, err);           // the .samlog
+ *     cli_run_fetch_log(client, manifest->id_hex, &bytes, &rounds, err);  // the .samlog
  *     cli_run_client_free(client);
  *
  * Thread safety: one thread.
@@ -36,8 +36,9 @@ sam_status cli_run_create(cli_run_client *client, const sam_manifest *manifest, 
 sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *view, sam_error *err);
 /* Gives back what a worker that died had leased, as it would have done itself. */
 sam_status cli_run_leave(cli_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err);
-/* All committed rounds, as a .samlog. */
-sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, sam_error *err);
+/* All committed rounds, as a .samlog, and how many they are. */
+sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds,
+                             sam_error *err);
 
 /* The answer of GET `path` below the ledger's URL; INVALID where it is no JSON. */
 sam_status cli_run_get(cli_run_client *client, const char *path, json_t **answer, sam_error *err);

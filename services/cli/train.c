@@ -92,7 +92,7 @@ static void announce(cli_training *t)
                     json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:b}", "run", t->manifest->id_hex, "out",
                               t->folder.root, "ledger", t->crew.ledger_address, "gateway", t->crew.gateway_address,
                               "workers", (json_int_t)t->plan.workers, "kernel", t->kernel, "model",
-                              t->material.model_path, "resumed", t->folder.head > 0));
+                              t->material.model_path, "resumed", t->folder.resumed));
     if (t->view.kind == CLI_VIEW_JSON)
         return;
     if (t->folder.head > 0)
@@ -121,9 +121,12 @@ static sam_status begin(cli_training *t, sam_error *err)
 static sam_status keep_log(cli_training *t, sam_error *err)
 {
     sam_buffer log = {0};
-    sam_status status = cli_run_fetch_log(t->client, t->manifest->id_hex, &log, err);
+    uint64_t rounds;
+    sam_status status = cli_run_fetch_log(t->client, t->manifest->id_hex, &log, &rounds, err);
     if (status == SAM_OK)
         status = sam_file_write(cli_out_path(&t->folder, "run.samlog"), log.bytes, log.length, err);
+    if (status == SAM_OK)
+        t->folder.head = rounds; /* more may have come since the last look */
     sam_buffer_free(&log);
     return status;
 }

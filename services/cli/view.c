@@ -9,10 +9,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define BAR_MS   200
-#define LINE_MS  10000
-#define JSON_MS  1000
-#define BAR_ROOM 24
+#define BAR_MS    200
+#define LINE_MS   10000
+#define JSON_MS   1000
+#define BAR_LEAST 6
+#define BAR_MOST  24
+#define NARROW    115 /* columns below which the line is shortened */
 
 /* ---- texts ---- */
 
@@ -78,24 +80,39 @@ static bool due(cli_view *view, uint64_t interval_ms)
     return true;
 }
 
-/* A line in place of the last one, cut to the terminal's width. */
-static void draw(cli_view *view, const char *text)
+static int terminal_width(void)
 {
     struct winsize size = {0};
-    int width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1 : 79;
-    printf("\r\033[K%.*s", width, text);
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1 : 79;
+}
+
+/* A bar and a text in place of the last line: the bar gets what the text leaves, the terminal's edge cuts both. */
+static void draw(cli_view *view, double fraction, const char *text)
+{
+    char bar[BAR_MOST + 3];
+    int width = terminal_width(), room = width - 3 - (int)strlen(text);
+    room = room < BAR_LEAST ? BAR_LEAST : room > BAR_MOST ? BAR_MOST : room;
+    int full = fraction <= 0 ? 0 : fraction >= 1 ? room : (int)(fraction * room);
+    bar[0] = '[';
+    memset(bar + 1, '#', (size_t)full);
+    memset(bar + 1 + full, '.', (size_t)(room - full));
+    bar[room + 1] = ']';
+    bar[room + 2] = 0;
+    printf("\r\033[K%s %.*s", bar, width - room - 3, text);
     fflush(stdout);
     view->drawn = true;
 }
 
-static void write_bar(char out[BAR_ROOM + 3], double fraction)
+/* What is most wanted, where a line has to fit 80 columns. */
+static void write_short(char *out, size_t size, const cli_standing *at)
 {
-    int full = fraction <= 0 ? 0 : fraction >= 1 ? BAR_ROOM : (int)(fraction * BAR_ROOM);
-    out[0] = '[';
-    for (int i = 0; i < BAR_ROOM; i++)
-        out[1 + i] = i < full ? '#' : '.';
-    out[BAR_ROOM + 1] = ']';
-    out[BAR_ROOM + 2] = 0;
+    char dev[48] = "dev -", left[48] = "";
+    if (at->evaluated)
+        snprintf(dev, sizeof dev, "dev %.3f %.1f%%", at->dev_loss, 100 * at->dev_accuracy);
+    if (at->seconds_left >= 0)
+        snprintf(left, sizeof left, "  %s left", cli_time_text(at->seconds_left).text);
+    snprintf(out, size, "round %llu  %s  %.0f probes/s  %llu workers  %s%s", (unsigned long long)at->round, dev,
+             at->probes_per_second, (unsigned long long)at->workers, cli_bytes_text(at->bytes_sent).text, left);
 }
 
 static void write_standing(char *out, size_t size, const cli_standing *at)
@@ -125,14 +142,13 @@ void cli_view_progress(cli_view *view, const cli_standing *standing)
     static const uint64_t INTERVAL[] = {BAR_MS, LINE_MS, JSON_MS};
     if (!due(view, INTERVAL[view->kind]))
         return;
-    char text[256], bar[BAR_ROOM + 3], line[320];
-    write_standing(text, sizeof text, standing);
-    write_bar(bar, standing->fraction);
-    snprintf(line, sizeof line, "%s %s", bar, text);
+    char text[256];
+    bool narrow = view->kind == CLI_VIEW_TERMINAL && terminal_width() < NARROW;
+    (narrow ? write_short : write_standing)(text, sizeof text, standing);
     if (view->kind == CLI_VIEW_JSON)
         cli_view_object(view, "progress", standing_json(standing));
     else if (view->kind == CLI_VIEW_TERMINAL)
-        draw(view, line);
+        draw(view, standing->fraction, text);
     else
         printf("%s\n", text);
     fflush(stdout);
@@ -140,12 +156,11 @@ void cli_view_progress(cli_view *view, const cli_standing *standing)
 
 void cli_view_step(cli_view *view, const char *what, size_t done, size_t total)
 {
-    char bar[BAR_ROOM + 3], line[160];
+    char text[128];
     if (view->kind != CLI_VIEW_TERMINAL || !due(view, BAR_MS))
         return;
-    write_bar(bar, total == 0 ? 0 : (double)done / (double)total);
-    snprintf(line, sizeof line, "%s %s: %zu of %zu", bar, what, done, total);
-    draw(view, line);
+    snprintf(text, sizeof text, "%s: %zu of %zu", what, done, total);
+    draw(view, total == 0 ? 0 : (double)done / (double)total, text);
 }
 
 void cli_view_event(cli_view *view, const char *format, ...)

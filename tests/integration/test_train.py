@@ -96,6 +96,19 @@ class Train(stage.Stage):
         self.assertGreater(summary["worker_counts"]["helper"]["slots"], 0)
         self.assert_same_run(summary)
 
+    def test_a_worker_started_by_hand_ends_with_the_training(self):
+        for how in (signal.SIGINT, signal.SIGKILL):
+            with self.subTest(how=how):
+                out = self.path(how.name)
+                running = self.begin("--rounds", "100000", "--workers", "1", "--out", out, name=how.name)
+                running.start()
+                with subprocess.Popen([out + "/add-worker.sh"], stderr=subprocess.DEVNULL,
+                                      env=self.environment) as helper:
+                    running.wait_for_round(10)
+                    running.process.send_signal(how)
+                    running.process.wait(timeout=stage.LIMIT)
+                    helper.wait(timeout=stage.LIMIT)
+
     def test_a_killed_redis_or_ledger_is_started_again(self):
         for program in ("redis-server", "samara-ledger"):
             with self.subTest(program=program):
