@@ -33,8 +33,10 @@ static sam_status open_plain(work *w, sam_error *err)
     char name[] = "evaluation";
     sam_default_manifest(&draft, w->material.model, SAM_OBJECTIVE_CHOICE);
     draft.name = name;
-    draft.task = (char *)(uintptr_t)sam_task_json(w->material.task);
-    sam_status status = sam_manifest_compose(&w->plain, &draft, err);
+    draft.task = sam_strdup(sam_task_json(w->material.task));
+    sam_status status = draft.task == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
+                                           : sam_manifest_compose(&w->plain, &draft, err);
+    sam_free(draft.task);
     w->manifest = w->plain;
     return status == SAM_OK ? sam_replica_new(&w->replica, w->material.model, w->plain, err) : status;
 }

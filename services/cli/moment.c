@@ -16,11 +16,16 @@ static sam_status apply(sam_replica *replica, const sam_samlog *log, uint64_t ro
 {
     const uint8_t **bytes = sam_alloc(rounds + 1, sizeof *bytes);
     size_t *lengths = sam_alloc(rounds + 1, sizeof *lengths);
-    sam_status status = bytes == NULL || lengths == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : SAM_OK;
-    for (uint64_t r = 0; status == SAM_OK && r < rounds; r++)
+    sam_status status = SAM_OK;
+    if (bytes == NULL || lengths == NULL) {
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory for %llu rounds", (unsigned long long)rounds);
+        goto done;
+    }
+    for (uint64_t r = 0; r < rounds; r++)
         bytes[r] = sam_samlog_round(log, r, &lengths[r]);
-    if (status == SAM_OK && rounds > 0)
+    if (rounds > 0)
         status = sam_replica_apply_encoded(replica, bytes, lengths, rounds, err);
+done:
     sam_free(bytes);
     sam_free(lengths);
     return status;

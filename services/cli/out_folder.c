@@ -119,20 +119,20 @@ static sam_status load(cli_out_folder *folder, json_t *state, sam_error *err)
 }
 
 /* Names of the fields in which two manifests differ. */
-static void differences(const json_t *a, const json_t *b, char *out, size_t size)
+static void differences(json_t *a, const json_t *b, char *out, size_t size)
 {
     const char *name;
     json_t *value;
     size_t used = 0;
     out[0] = 0;
-    json_object_foreach((json_t *)(uintptr_t)a, name, value)
+    json_object_foreach(a, name, value)
     {
         if (!json_equal(value, json_object_get(b, name)) && used < size)
             used += (size_t)snprintf(out + used, size - used, "%s%s", used == 0 ? "" : ", ", name);
     }
 }
 
-static sam_status compare(const cli_out_folder *folder, const json_t *wanted, sam_error *err)
+static sam_status compare(const cli_out_folder *folder, json_t *wanted, sam_error *err)
 {
     if (json_equal(wanted, folder->manifest))
         return SAM_OK;
@@ -213,6 +213,12 @@ static void for_each_file(cli_out_folder *folder, const char *ending,
     sam_free(path);
 }
 
+static json_t *more(const json_t *before, const char *name, uint64_t now)
+{
+    uint64_t sum = number(before, name) + now;
+    return json_integer((json_int_t)sum);
+}
+
 static void collect_one(cli_out_folder *folder, const char *name, void *user)
 {
     (void)user;
@@ -221,11 +227,10 @@ static void collect_one(cli_out_folder *folder, const char *name, void *user)
         return;
     const json_t *before = json_object_get(folder->workers, name);
     json_object_set_new(folder->workers, name,
-                        json_pack("{s:I, s:I, s:I, s:I}", "slots", (json_int_t)(number(before, "slots") + now.slots),
-                                  "evaluations", (json_int_t)(number(before, "evaluations") + now.evaluations),
-                                  "bytes_sent", (json_int_t)(number(before, "bytes_sent") + now.bytes_sent),
-                                  "bytes_received",
-                                  (json_int_t)(number(before, "bytes_received") + now.bytes_received)));
+                        json_pack("{s:o, s:o, s:o, s:o}", "slots", more(before, "slots", now.slots), "evaluations",
+                                  more(before, "evaluations", now.evaluations), "bytes_sent",
+                                  more(before, "bytes_sent", now.bytes_sent), "bytes_received",
+                                  more(before, "bytes_received", now.bytes_received)));
     char *path = sam_format("%s/workers/%s.json", folder->root, name);
     if (path != NULL)
         (void)unlink(path);

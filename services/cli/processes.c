@@ -55,7 +55,8 @@ sam_status cli_process_start(cli_process *process, const cli_launch *launch, sam
             return sam_fail(err, SAM_INTERNAL, "too many words for %s", process->name);
         words[i + 1] = launch->words[i];
     }
-    char *const *argv = (char *const *)(uintptr_t)words;
+    char *argv[WORDS_MAX + 2]; /* execv asks for words that it could change, though it does not */
+    memcpy(argv, words, sizeof argv);
     int log = open_log(process, launch->log);
     if (log < 0)
         return sam_fail_errno(err, SAM_IO, errno, "cannot open %s", launch->log);

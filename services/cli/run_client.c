@@ -122,9 +122,9 @@ static void read_view(cli_run_view *view, const json_t *json)
         .records = number(json, "records"),
         .workers = number(json, "workers"),
     };
-    const json_t *all = json_object_get(json, "evaluations"), *each;
+    json_t *all = json_object_get(json, "evaluations"), *each;
     size_t i;
-    json_array_foreach((json_t *)(uintptr_t)all, i, each)
+    json_array_foreach(all, i, each)
     {
         sam_evaluation one = {.at = number(each, "round"),
                               .examples = (uint32_t)number(each, "examples"),

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "base/memory.h"
 #include "base/text.h"
 #include "base/threads.h"
 #include "cli.h"
@@ -194,8 +195,8 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
     if (status != SAM_OK)
         return status;
     sam_default_manifest(&draft, material->model, (sam_objective)objective);
-    draft.name = (char *)(uintptr_t)(set->name != NULL ? set->name : sam_task_name(material->task));
-    draft.task = (char *)(uintptr_t)sam_task_json(material->task);
+    draft.name = sam_strdup(set->name != NULL ? set->name : sam_task_name(material->task));
+    draft.task = sam_strdup(sam_task_json(material->task));
     draft.train = *sam_dataset_digest(material->data[CLI_TRAIN]);
     draft.dev = *sam_dataset_digest(material->data[CLI_DEV]);
     draft.seed = set->seed;
@@ -208,5 +209,11 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
         draft.update.rate = sam_rate_of(set->rate, draft.eta_log2);
     if (set->blocks > 0)
         status = set_blocks(&draft, set->blocks, material->model, err);
-    return status == SAM_OK ? sam_manifest_compose(manifest, &draft, err) : status;
+    if (draft.name == NULL || draft.task == NULL)
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    if (status == SAM_OK)
+        status = sam_manifest_compose(manifest, &draft, err);
+    sam_free(draft.name);
+    sam_free(draft.task);
+    return status;
 }
