@@ -81,8 +81,8 @@ def check_base(path, state, config):
     print(f"{path}: {len(theirs)} tensors equal what transformers reads from it")
 
 
-def check_words(folder, model):
-    """A model that speaks English knows this one; others are asked only to give finite logits."""
+def check_words(folder, model, untuned):
+    """A model that speaks English, and was not tuned to say something else, knows this one; others give finite logits."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokens = tokenizer("The capital of France is", return_tensors="pt").input_ids
     with torch.no_grad():
@@ -90,7 +90,7 @@ def check_words(folder, model):
     check(bool(torch.isfinite(logits).all()), "logits are not finite")
     word = tokenizer.decode([int(logits.argmax())])
     print(f'{folder}: "The capital of France is" -> {word!r} (tokens {tokens[0].tolist()})')
-    if model.config.hidden_size >= 512:
+    if untuned and model.config.hidden_size >= 512:
         check(word == " Paris", f"the capital of France is {word!r}")
 
 
@@ -105,7 +105,7 @@ def main():
     if len(sys.argv) > 3:
         check_base(sys.argv[3], state, model.config)
     if os.path.exists(os.path.join(folder, "tokenizer.json")):
-        check_words(folder, model)
+        check_words(folder, model, untuned=len(sys.argv) > 3)
     return 1 if FAILED else 0
 
 
