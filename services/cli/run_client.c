@@ -149,6 +149,26 @@ sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *v
     return SAM_OK;
 }
 
+/* ---- leases that nobody works on ---- */
+
+sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t head, sam_error *err)
+{
+    char path[SAM_DIGEST_HEX + 32];
+    json_t *answer, *worker;
+    size_t i;
+    snprintf(path, sizeof path, "/v1/runs/%s/workers", run);
+    sam_status status = cli_run_get(client, path, &answer, err);
+    if (status != SAM_OK)
+        return status;
+    json_array_foreach(json_object_get(answer, "workers"), i, worker)
+    {
+        if (status == SAM_OK && number(worker, "leases") > 0)
+            status = cli_run_leave(client, run, (uint32_t)number(worker, "worker"), head, err);
+    }
+    json_decref(answer);
+    return status;
+}
+
 /* ---- the log ---- */
 
 /* Where to go on after `bytes` of a log: the number of rounds in it. */

@@ -36,6 +36,8 @@ sam_status cli_run_create(cli_run_client *client, const sam_manifest *manifest, 
 sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *view, sam_error *err);
 /* Gives back what a worker that died had leased, as it would have done itself. */
 sam_status cli_run_leave(cli_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err);
+/* The same for every worker that holds a lease: where it is known that none of them runs any more. */
+sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t head, sam_error *err);
 /* All committed rounds, as a .samlog, and how many they are. */
 sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds,
                              sam_error *err);

@@ -74,13 +74,15 @@ static sam_status prepare(cli_training *t, sam_error *err)
 
 /* ---- the run ---- */
 
-/* What was committed is in Redis; where that is empty although rounds were counted, it is not the same Redis. */
-static sam_status check_nothing_lost(cli_training *t, sam_error *err)
+/* Goes on with what Redis has. Where that is empty although rounds were counted, it is not the same Redis. */
+static sam_status take_over(cli_training *t, sam_error *err)
 {
     cli_run_view run;
     sam_status status = cli_run_look(t->client, t->manifest->id_hex, &run, err);
-    if (status != SAM_OK || run.head >= t->folder.head)
+    if (status != SAM_OK)
         return status;
+    if (run.head >= t->folder.head) /* workers of an earlier session are gone, but may have left leases behind */
+        return t->settings.redis == NULL ? cli_run_leave_all(t->client, t->manifest->id_hex, run.head, err) : SAM_OK;
     return sam_fail(err, SAM_CONFLICT,
                     "%s had %llu rounds, but its Redis holds %llu; bring its data back, or start anew with --fresh",
                     t->folder.root, (unsigned long long)t->folder.head, (unsigned long long)run.head);
@@ -110,7 +112,7 @@ static sam_status begin(cli_training *t, sam_error *err)
     if (status == SAM_OK)
         status = cli_run_create(t->client, t->manifest, err);
     if (status == SAM_OK)
-        status = check_nothing_lost(t, err);
+        status = take_over(t, err);
     if (status == SAM_OK)
         status = cli_crew_start_workers(&t->crew, err);
     if (status == SAM_OK)
