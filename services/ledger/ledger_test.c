@@ -237,6 +237,11 @@ static void leaving_gives_leases_back_at_once(void **state)
     a.wants = 0;
     a.leaving = true;
     test_turn(&a);
+    a.result_count = 0; /* a sync that was under way arrives after the goodbye */
+    a.wants = 3;
+    a.leaving = false;
+    test_turn(&a);
+    assert_int_equal(a.result_count, 0);
     b.wants = 3;
     test_turn(&b);
     assert_int_equal(b.result_count, 2);

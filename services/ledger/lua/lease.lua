@@ -1,4 +1,5 @@
 -- lease(worker, cursor, wants, reach, again, wait): status, head, full, outstanding, then work and valid_ms of each.
+-- A worker that has left gets none: a sync of it may still be under way, and nobody would work that lease off.
 -- reach: rounds that one reply carries; a worker further behind gets no work yet. again: where nothing is free, the
 -- worker's own leases are given once more (their reply was lost). wait: how long it will wait when there is no news.
 local state = load_state()
@@ -15,11 +16,12 @@ if cursor > state.head then
 end
 local now = now_ms()
 expire(now)
+local gone = redis.call('HEXISTS', WORKERS, worker .. ':left') == 1
 local full = is_full(state) -- then the caller commits, and asks again
 
 local function choose()
   local chosen = {}
-  if state.status == 'paused' or wants == 0 or full or state.head - cursor > tonumber(ARGV[4]) then
+  if state.status == 'paused' or wants == 0 or gone or full or state.head - cursor > tonumber(ARGV[4]) then
     return chosen
   end
   local free = redis.call('ZPOPMIN', FREE, wants)
@@ -45,7 +47,6 @@ for i, work in ipairs(chosen) do
 end
 local quiet = #chosen == 0 and cursor == state.head
 redis.call('HSET', WORKERS, worker .. ':seen', text(now + (quiet and tonumber(ARGV[6]) or 0)))
-redis.call('HDEL', WORKERS, worker .. ':left')
 local outstanding = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES)
 local reply = {state.status, state.head, full and 1 or 0, outstanding}
 for i, work in ipairs(chosen) do
