@@ -50,6 +50,7 @@ sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_man
 typedef struct ledger_newcomer {
     const char *name, *kernel;
     uint32_t threads;
+    bool evaluates; /* false: it has no dev data, and is given slots alone */
 } ledger_newcomer;
 
 sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,

@@ -287,6 +287,30 @@ static void a_worker_that_lost_a_reply_gets_its_leases_again(void **state)
     sam_manifest_free(run.manifest);
 }
 
+static void a_worker_without_dev_data_is_given_slots_alone(void **state)
+{
+    sam_manifest draft = test_draft();
+    test_run run;
+    (void)state;
+    draft.seed = 20;
+    test_run_create(&run, &draft, ledger.url);
+    test_worker workers[] = {test_worker_join_with(&run, ledger.url, "{\"name\":\"poor\",\"evaluates\":false}"),
+                             test_worker_join(&run, ledger.url)};
+    test_worker *poor = &workers[0], *rich = &workers[1];
+    poor->wants = run.manifest->slots + run.manifest->evaluation.chunks;
+    test_turn(poor);
+    assert_int_equal(poor->result_count, run.manifest->slots);
+    for (size_t i = 0; i < poor->result_count; i++)
+        assert_int_equal(poor->results[i].kind, SAM_WORK_SLOT);
+    rich->wants = run.manifest->evaluation.chunks;
+    test_turn(rich);
+    assert_int_equal(rich->result_count, run.manifest->evaluation.chunks);
+    for (size_t i = 0; i < rich->result_count; i++)
+        assert_int_equal(rich->results[i].kind, SAM_WORK_EVALUATION);
+    test_drive(workers, 2);
+    sam_manifest_free(run.manifest);
+}
+
 /* ---- waiting ---- */
 
 /* Sends a sync request and leaves it unanswered. */
@@ -460,6 +484,7 @@ static void a_request_that_does_not_fit_says_why(void **state)
     json_decref(test_json(ledger.url, "POST", path, "SYQ1, so to say", 400));
     snprintf(path, sizeof path, "%s/join", run.path);
     json_decref(test_json(ledger.url, "POST", path, "{\"name\":7}", 400));
+    json_decref(test_json(ledger.url, "POST", path, "{\"evaluates\":1}", 400));
     sam_manifest_free(run.manifest);
 }
 
@@ -539,6 +564,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_paused_run_gives_no_leases_but_takes_what_was_under_way, open_stage,
                                         close_stage),
         cmocka_unit_test_setup_teardown(a_worker_that_lost_a_reply_gets_its_leases_again, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(a_worker_without_dev_data_is_given_slots_alone, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(two_copies_serve_one_run_and_wake_each_others_waiters, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(an_expired_lease_wakes_a_waiter, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(waiting_ends_when_its_time_is_over, open_stage, close_stage),

@@ -303,18 +303,21 @@ static sam_status post_resume(json_errand *errand, sam_error *err)
 static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam_error *err)
 {
     const json_t *name = json_object_get(body, "name"), *threads = json_object_get(body, "threads"),
-                 *kernel = json_object_get(body, "kernel");
-    bool good =
-        json_is_object(body) && (name == NULL || json_is_string(name)) && (kernel == NULL || json_is_string(kernel)) &&
-        (threads == NULL ||
-         (json_is_integer(threads) && json_integer_value(threads) >= 0 && json_integer_value(threads) <= 65536));
+                 *kernel = json_object_get(body, "kernel"), *evaluates = json_object_get(body, "evaluates");
+    bool good = json_is_object(body) && (name == NULL || json_is_string(name)) &&
+                (kernel == NULL || json_is_string(kernel)) && (evaluates == NULL || json_is_boolean(evaluates)) &&
+                (threads == NULL || (json_is_integer(threads) && json_integer_value(threads) >= 0 &&
+                                     json_integer_value(threads) <= 65536));
     if (!good || json_string_length(name) > NAME_MAX_BYTES || json_string_length(kernel) > NAME_MAX_BYTES)
-        return sam_fail(err, SAM_INVALID,
-                        "join takes {\"name\": text, \"threads\": number, \"kernel\": text}, texts of at most %d bytes",
-                        NAME_MAX_BYTES);
+        return sam_fail(
+            err, SAM_INVALID,
+            "join takes {\"name\": text, \"threads\": number, \"kernel\": text, \"evaluates\": true or false}, "
+            "texts of at most %d bytes",
+            NAME_MAX_BYTES);
     newcomer->name = name == NULL ? "" : json_string_value(name);
     newcomer->kernel = kernel == NULL ? "" : json_string_value(kernel);
     newcomer->threads = (uint32_t)json_integer_value(threads);
+    newcomer->evaluates = !json_is_false(evaluates);
     return SAM_OK;
 }
 

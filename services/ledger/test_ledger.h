@@ -205,15 +205,20 @@ static inline uint8_t test_code(uint64_t round, uint32_t slot, uint32_t probe)
     return (uint8_t)(round * 31 + slot * 7 + probe * 3 + 1);
 }
 
-static inline test_worker test_worker_join(const test_run *run, const char *base)
+static inline test_worker test_worker_join_with(const test_run *run, const char *base, const char *body)
 {
     char path[120];
     snprintf(path, sizeof path, "%s/join", run->path);
-    json_t *json = test_json(base, "POST", path, "{\"name\":\"pretender\",\"threads\":1,\"kernel\":\"none\"}", 201);
+    json_t *json = test_json(base, "POST", path, body, 201);
     test_worker worker = {.run = run, .base = base, .wants = 2, .chain = run->manifest->id};
     worker.number = (uint32_t)json_integer_value(json_object_get(json, "worker"));
     json_decref(json);
     return worker;
+}
+
+static inline test_worker test_worker_join(const test_run *run, const char *base)
+{
+    return test_worker_join_with(run, base, "{\"name\":\"pretender\",\"threads\":1,\"kernel\":\"none\"}");
 }
 
 static inline void test_compute(test_worker *worker, const sam_lease *lease)

@@ -152,8 +152,8 @@ static sam_status join_again(sam_session *session, sam_error *err)
 
 sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, sam_error *err)
 {
-    json_t *body =
-        json_pack("{s:s, s:i, s:s}", "name", session->options->name, "threads", (int)threads, "kernel", kernel);
+    json_t *body = json_pack("{s:s, s:i, s:s, s:b}", "name", session->options->name, "threads", (int)threads, "kernel",
+                             kernel, "evaluates", session->options->dev != NULL);
     sam_free(session->join_body);
     session->join_body = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
     json_decref(body);

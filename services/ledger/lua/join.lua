@@ -1,4 +1,4 @@
--- join(name, threads, kernel): worker, head. Numbers start at 1 and are never used again.
+-- join(name, threads, kernel, evaluates): worker, head. Numbers start at 1 and are never used again.
 local state = load_state()
 if not state then
   return no_run()
@@ -7,4 +7,7 @@ local worker = text(redis.call('HINCRBY', STATE, 'next_worker', 1))
 local now = text(now_ms())
 redis.call('HSET', WORKERS, worker .. ':name', ARGV[1], worker .. ':threads', ARGV[2], worker .. ':kernel', ARGV[3],
            worker .. ':joined', now, worker .. ':seen', now)
+if ARGV[4] == '0' then
+  redis.call('HSET', WORKERS, worker .. ':slots_only', '1')
+end
 return {tonumber(worker), state.head}

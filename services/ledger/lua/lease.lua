@@ -19,15 +19,25 @@ expire(now)
 local gone = redis.call('HEXISTS', WORKERS, worker .. ':left') == 1
 local full = is_full(state) -- then the caller commits, and asks again
 
+-- Up to `wants` pieces of free work, in turn. A worker without dev data would let an evaluation expire and be given it
+-- again, for ever; it gets slots alone, which come after all evaluations.
+local function take_free()
+  local from = '-inf'
+  if redis.call('HEXISTS', WORKERS, worker .. ':slots_only') == 1 then
+    from = turn_of('s:' .. text(state.head) .. ':0')
+  end
+  local taken = redis.call('ZRANGEBYSCORE', FREE, from, '+inf', 'LIMIT', 0, wants)
+  for _, work in ipairs(taken) do
+    redis.call('ZREM', FREE, work)
+  end
+  return taken
+end
+
 local function choose()
-  local chosen = {}
   if state.status == 'paused' or wants == 0 or gone or full or state.head - cursor > tonumber(ARGV[4]) then
-    return chosen
+    return {}
   end
-  local free = redis.call('ZPOPMIN', FREE, wants)
-  for i = 1, #free, 2 do
-    chosen[#chosen + 1] = free[i]
-  end
+  local chosen = take_free()
   if #chosen == 0 and ARGV[5] == '1' then
     local held = held_by(worker)
     for i = 1, math.min(#held, wants) do
