@@ -15,7 +15,7 @@ dependencies: ## install the Debian or Ubuntu packages that are missing
 	@scripts/dependencies
 
 build: dependencies ## build the programs into build/release/bin
-	@test -f $(BUILD)/build.ninja || cmake --preset release -G Ninja
+	@test -f $(BUILD)/build.ninja || cmake --preset release
 	@cmake --build $(BUILD) -j $(JOBS)
 
 demo: build  ## fine-tune SmolLM2-135M on film reviews (MINUTES=8); run it again to go on
