@@ -4,6 +4,7 @@
  * Q[byte] / 32 through a table of normal quantiles (gaussian). theta[i] = base[i] + eta * G[i] (gaussian: eta / 32).
  */
 #include "seed/directions/family.h"
+#include "seed/directions/signs.h"
 #include "seed/philox.h"
 
 #include <stdlib.h>
@@ -71,14 +72,6 @@ static void subtract(int32_t *g, int64_t amount, int32_t z)
     *g = (int32_t)((uint32_t)*g - (uint32_t)((uint64_t)amount * (uint64_t)(int64_t)z));
 }
 
-static void move_rademacher_block(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount)
-{
-    uint64_t signs[2];
-    sign_block(seed, block, signs);
-    for (uint64_t j = 0; j < count; j++)
-        subtract(&g[j], amount, (signs[j / 64] >> (j % 64) & 1) != 0 ? -1 : 1);
-}
-
 static void move_gaussian_block(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount)
 {
     int32_t z[16];
@@ -87,11 +80,8 @@ static void move_gaussian_block(int32_t *g, uint64_t count, uint64_t seed, uint6
         subtract(&g[j], amount, z[j]);
 }
 
-typedef void (*block_mover)(int32_t *g, uint64_t count, uint64_t seed, uint64_t block, int64_t amount);
-
 /* Blocks outside, moves inside: a block stays in cache while every move passes over it. */
-static bool move_blocks(sam_directions *directions, const sam_move *moves, size_t count, uint64_t block_size,
-                        block_mover mover)
+static bool gaussian_move(sam_directions *directions, const sam_move *moves, size_t count)
 {
     uint64_t *seeds = calloc(count, sizeof *seeds);
     if (seeds == NULL)
@@ -99,11 +89,11 @@ static bool move_blocks(sam_directions *directions, const sam_move *moves, size_
     for (size_t m = 0; m < count; m++)
         seeds[m] = probe_seed(directions, moves[m].probe);
     uint64_t parameters = directions->spec.parameters;
-    for (uint64_t first = 0; first < parameters; first += block_size) {
+    for (uint64_t first = 0; first < parameters; first += 16) {
         int32_t *g = (int32_t *)directions->state + first;
-        uint64_t size = parameters - first < block_size ? parameters - first : block_size;
+        uint64_t size = parameters - first < 16 ? parameters - first : 16;
         for (size_t m = 0; m < count; m++)
-            mover(g, size, seeds[m], first / block_size, moves[m].amount);
+            move_gaussian_block(g, size, seeds[m], first / 16, moves[m].amount);
     }
     free(seeds);
     return true;
@@ -111,12 +101,18 @@ static bool move_blocks(sam_directions *directions, const sam_move *moves, size_
 
 static bool rademacher_move(sam_directions *directions, const sam_move *moves, size_t count)
 {
-    return move_blocks(directions, moves, count, 128, move_rademacher_block);
-}
-
-static bool gaussian_move(sam_directions *directions, const sam_move *moves, size_t count)
-{
-    return move_blocks(directions, moves, count, 16, move_gaussian_block);
+    const sam_sign_kernel *kernel = sam_sign_kernel_best();
+    uint64_t seeds[SAM_SIGN_BATCH];
+    uint32_t amounts[SAM_SIGN_BATCH];
+    for (size_t at = 0; at < count; at += SAM_SIGN_BATCH) {
+        size_t size = count - at < SAM_SIGN_BATCH ? count - at : SAM_SIGN_BATCH;
+        for (size_t m = 0; m < size; m++) {
+            seeds[m] = probe_seed(directions, moves[at + m].probe);
+            amounts[m] = (uint32_t)moves[at + m].amount;
+        }
+        kernel->subtract(directions->state, directions->spec.parameters, seeds, amounts, size);
+    }
+    return true;
 }
 
 static void put_offsets(const sam_directions *directions, uint64_t first, size_t count, float unit,
