@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define KINDS "safetensors-f32, safetensors-bf16, safetensors-f16 or gguf-f16"
+
 typedef struct request {
     const char *log, *base, *out, *round, *kind;
     bool gguf;
@@ -92,8 +94,7 @@ sam_status cli_export(int argc, char **argv, sam_error *err)
         {"base", SAM_OPTION_TEXT, &asked.base, "MODEL", "the model it was trained from"},
         {"out", SAM_OPTION_TEXT, &asked.out, "PATH", "a folder, or for gguf-f16 a file"},
         {"round", SAM_OPTION_TEXT, &asked.round, "N", "the state before round N; left out: the end"},
-        {"kind", SAM_OPTION_TEXT, &asked.kind, "KIND",
-         "safetensors-f32, safetensors-bf16, safetensors-f16 or gguf-f16"},
+        {"kind", SAM_OPTION_TEXT, &asked.kind, "KIND", KINDS},
         {0},
     };
     const sam_command command = {"samara export", "--log FILE --base MODEL --out PATH",
@@ -106,7 +107,7 @@ sam_status cli_export(int argc, char **argv, sam_error *err)
     if (status == SAM_OK)
         status = cli_require(&command, "out", asked.out, err);
     if (status == SAM_OK && !sam_snapshot_kind_of(asked.kind, &kind))
-        status = sam_fail(err, SAM_INVALID, "--kind: there is no kind \"%s\"; see samara export --help", asked.kind);
+        status = sam_fail(err, SAM_INVALID, "--kind: there is no kind \"%s\"; there are " KINDS, asked.kind);
     if (status == SAM_OK)
         status = open_asked(&command, &asked, &moment, err);
     if (status == SAM_OK) {

@@ -12,6 +12,9 @@ sam_status cli_parse(const sam_command *command, int argc, char **argv, int word
     sam_status status = sam_options_parse(command, argc, argv, rest, err);
     if (status != SAM_OK)
         return status;
+    if (argc - *rest > words && words > 0 && strncmp(argv[*rest + words], "--", 2) == 0)
+        return sam_fail(err, SAM_INVALID, "%s stands too late: options come before \"%s\"; see %s --help",
+                        argv[*rest + words], argv[*rest], command->name);
     if (argc - *rest > words)
         return sam_fail(err, SAM_INVALID, "\"%s\" is one word too many; see %s --help", argv[*rest + words],
                         command->name);

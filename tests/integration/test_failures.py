@@ -49,7 +49,9 @@ class Failures(stage.Stage):
 
     def test_words_that_mean_nothing(self):
         for words, part in ((("train", "--speed", "9"), "--speed"), (("dance",), "dance"),
-                            (("fetch",), "SOURCE"), (("fetch", "a", "b"), "\"b\"")):
+                            (("fetch",), "SOURCE"), (("fetch", "a", "b"), "\"b\""),
+                            (("log", "run.samlog", "--oneline"), "options come before \"run.samlog\""),
+                            (("export", "--out", "x", "--kind", "gguf-f17"), "gguf-f16")):
             with self.subTest(words=words):
                 self.assert_one_sentence(self.samara(*words), part)
 
