@@ -193,23 +193,23 @@ bool cli_out_read_worker(cli_out_folder *folder, const char *name, cli_worker_co
     return json != NULL;
 }
 
-/* Calls `each` with the name of every worker that has a file with this ending. */
+/* Calls `each` with the name of every worker that has a file with this ending, in the order of the names. */
 static void for_each_file(cli_out_folder *folder, const char *ending,
                           void (*each)(cli_out_folder *folder, const char *name, void *user), void *user)
 {
     char *path = sam_format("%s/workers", folder->root);
-    DIR *files = path == NULL ? NULL : opendir(path);
-    struct dirent *entry;
-    while (files != NULL && (entry = readdir(files)) != NULL) {
+    struct dirent **files = NULL;
+    int count = path == NULL ? -1 : scandir(path, &files, NULL, alphasort);
+    for (int i = 0; i < count; i++) {
         char name[256];
-        size_t length = strlen(entry->d_name), tail = strlen(ending);
-        if (length <= tail || strcmp(entry->d_name + length - tail, ending) != 0)
-            continue;
-        snprintf(name, sizeof name, "%.*s", (int)(length - tail), entry->d_name);
-        each(folder, name, user);
+        size_t length = strlen(files[i]->d_name), tail = strlen(ending);
+        if (length > tail && strcmp(files[i]->d_name + length - tail, ending) == 0) {
+            snprintf(name, sizeof name, "%.*s", (int)(length - tail), files[i]->d_name);
+            each(folder, name, user);
+        }
+        free(files[i]); /* of libc, as scandir made it */
     }
-    if (files != NULL)
-        closedir(files);
+    free(files);
     sam_free(path);
 }
 
