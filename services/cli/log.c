@@ -60,9 +60,10 @@ static void print_head(const sam_samlog *log, shape as)
 {
     const sam_manifest *manifest = sam_samlog_manifest(log);
     if (as == FULL)
-        printf("run    %s\nname   %s\nrounds %llu of %llu, %u slots of %u probes%s\n\n", manifest->id_hex,
+        printf("run    %s\nname   %s\nrounds %llu of %llu, %u slots of %u probe%s%s\n\n", manifest->id_hex,
                manifest->name, (unsigned long long)sam_samlog_rounds(log), (unsigned long long)manifest->rounds,
-               manifest->slots, manifest->probes, sam_samlog_truncated(log) ? " (cut off inside a round)" : "");
+               manifest->slots, manifest->probes, manifest->probes == 1 ? "" : "s",
+               sam_samlog_truncated(log) ? " (cut off inside a round)" : "");
     else if (as == JSON)
         printf("%s\n", manifest->text);
 }

@@ -23,9 +23,9 @@ typedef struct settings {
 } settings;
 
 static const char ABOUT[] =
-    "Follows the logs of runs in Redis and serves what people and monitors want of them: a dashboard, metrics, JSON, "
-    "the log as a file, and the tuned model of any round as safetensors or GGUF, computed while it is sent. It only "
-    "reads; any number of copies may run.";
+    "Follows the logs of runs in Redis and serves what people and monitors want of them: a\n"
+    "dashboard, metrics, JSON, the log as a file, and the tuned model of any round as safetensors\n"
+    "or GGUF, computed while it is sent. It only reads; any number of copies may run.";
 
 /* ---- settings ---- */
 

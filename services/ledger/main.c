@@ -80,7 +80,7 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
         {"redis-password", SAM_OPTION_TEXT, &set->redis_password, "TEXT", "password (other users can see flags)"},
         {"redis-password-file", SAM_OPTION_TEXT, &set->redis_password_file, "FILE", "file with the password"},
         {"token-file", SAM_OPTION_TEXT, &set->token_file, "FILE", "bearer tokens, one a line; none: open to all"},
-        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time"},
+        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time; 0: 10000"},
         {"wait-ms-max", SAM_OPTION_COUNT, &set->wait_ms_max, "MS", "longest time a sync request is held"},
         {"wait-redis", SAM_OPTION_COUNT, &set->wait_redis, "SECONDS", "how long to try to reach Redis at start"},
         {"threads", SAM_OPTION_COUNT, &set->threads, "N", "threads that answer requests"},
