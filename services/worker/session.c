@@ -60,7 +60,7 @@ static sam_status patient_call(sam_session *session, sam_http_call *call, sam_er
         if (!may_pass(status) || session->leaving) /* one try is what a worker that leaves has time for */
             return status;
         if (!told)
-            sam_log_warn("%s; waiting for it", err->text);
+            sam_log_warn("waiting for the ledger: %s", err->text);
         wait_backoff(&wait_ms);
         if (sam_shutdown_asked())
             return sam_fail(err, SAM_CANCELLED, "told to stop while the ledger was away");
