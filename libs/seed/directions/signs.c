@@ -2,44 +2,135 @@
 
 #include "seed/philox.h"
 
-#if defined(__x86_64__)
-extern const sam_sign_kernel sam_signs_avx512;
-#endif
+#include <string.h>
+
+#define LANES 8 /* blocks to a tile: a vector of AVX2, two of SSE or NEON */
+#define TILE  (128 * LANES)
+#define GROUP 4 /* directions between a load and a store of a sum */
+
+/* Written once in plain C that compilers turn into vectors, compiled for more than one instruction set. */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef uint32_t lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t signed_lanes __attribute__((vector_size(4 * LANES)));
+
+typedef struct sign_tile {
+    lanes words[GROUP][4]; /* [direction][word of a block], a lane for each block */
+    lanes minus[4][32];    /* [word][bit], the same lanes: the sum of the amounts whose sign is -1 there */
+} sign_tile;
+
+/* The words of LANES blocks, the first a multiple of LANES: sam_philox in every lane. */
+INLINE void draw_words(lanes words[4], uint64_t seed, uint64_t first)
+{
+    uint32_t x[4][LANES], left_key = (uint32_t)seed, right_key = (uint32_t)(seed >> 32);
+    for (uint32_t i = 0; i < LANES; i++) {
+        x[0][i] = (uint32_t)first + i;
+        x[1][i] = (uint32_t)(first >> 32);
+        x[2][i] = SAM_STREAM_DIRECTION;
+        x[3][i] = 0;
+    }
+    for (int round = 0; round < 10; round++) {
+#pragma GCC unroll 1 /* left a loop, so that it becomes vectors */
+        for (int i = 0; i < LANES; i++) {
+            uint64_t left = (uint64_t)0xD2511F53u * x[0][i], right = (uint64_t)0xCD9E8D57u * x[2][i];
+            x[0][i] = (uint32_t)(right >> 32) ^ x[1][i] ^ left_key;
+            x[1][i] = (uint32_t)right;
+            x[2][i] = (uint32_t)(left >> 32) ^ x[3][i] ^ right_key;
+            x[3][i] = (uint32_t)left;
+        }
+        left_key += 0x9E3779B9u;
+        right_key += 0xBB67AE85u;
+    }
+    memcpy(words, x, sizeof x);
+}
+
+/* Adds the amounts whose sign is -1, bit 31 of each word first. */
+INLINE void add_group(sign_tile *tile, const uint32_t amounts[GROUP])
+{
+    for (unsigned w = 0; w < 4; w++) {
+        lanes bits[GROUP];
+        for (unsigned m = 0; m < GROUP; m++)
+            bits[m] = tile->words[m][w];
+        for (unsigned j = 32; j-- > 0;) {
+            lanes sum = tile->minus[w][j];
+            for (unsigned m = 0; m < GROUP; m++) {
+                sum += (lanes)((signed_lanes)bits[m] >> 31) & amounts[m];
+                bits[m] += bits[m];
+            }
+            tile->minus[w][j] = sum;
+        }
+    }
+}
+
+INLINE void add_batch(sign_tile *tile, const uint64_t *seeds, const uint32_t *amounts, size_t count, uint64_t block)
+{
+    for (size_t at = 0; at < count; at += GROUP) {
+        uint32_t group[GROUP] = {0};
+        for (size_t m = 0; m < GROUP && at + m < count; m++) {
+            draw_words(tile->words[m], seeds[at + m], block);
+            group[m] = amounts[at + m];
+        }
+        add_group(tile, group);
+    }
+}
+
+/* -sum of amount * z = 2 * (the amounts whose z is -1) - (all amounts) */
+INLINE void put_tile(const sign_tile *tile, uint32_t total, int32_t *g, uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t minus = tile->minus[i % 128 / 32][i % 32][i / 128];
+        g[i] = (int32_t)((uint32_t)g[i] + 2 * minus - total);
+    }
+}
+
+INLINE void subtract(int32_t *g, uint64_t parameters, const uint64_t *seeds, const uint32_t *amounts, size_t count)
+{
+    uint32_t total = 0;
+    for (size_t m = 0; m < count; m++)
+        total += amounts[m];
+    for (uint64_t first = 0; first < parameters; first += TILE) {
+        sign_tile tile = {0};
+        add_batch(&tile, seeds, amounts, count, first / 128);
+        put_tile(&tile, total, g + first, parameters - first < TILE ? parameters - first : TILE);
+    }
+}
 
 static bool runs_anywhere(void)
 {
     return true;
 }
 
-/* minus: the sum of the amounts whose sign is -1 here, for each of the block's 128 parameters. */
-static void add_block(uint32_t minus[128], uint64_t seed, uint64_t block, uint32_t amount)
+static void subtract_portable(int32_t *g, uint64_t parameters, const uint64_t *seeds, const uint32_t *amounts,
+                              size_t count)
 {
-    uint32_t words[4];
-    sam_philox(words, seed, sam_counter(block, SAM_STREAM_DIRECTION, 0));
-    for (unsigned w = 0; w < 4; w++)
-        for (unsigned j = 0; j < 32; j++)
-            minus[32 * w + j] += amount & (0 - (words[w] >> j & 1));
+    subtract(g, parameters, seeds, amounts, count);
 }
 
-static void subtract(int32_t *g, uint64_t parameters, const uint64_t *seeds, const uint32_t *amounts, size_t count)
+static const sam_sign_kernel PORTABLE = {"portable", runs_anywhere, subtract_portable};
+
+#if defined(__x86_64__)
+
+static bool has_avx2(void)
 {
-    uint32_t total = 0;
-    for (size_t m = 0; m < count; m++)
-        total += amounts[m];
-    for (uint64_t first = 0; first < parameters; first += 128) {
-        uint32_t minus[128] = {0};
-        for (size_t m = 0; m < count; m++)
-            add_block(minus, seeds[m], first / 128, amounts[m]);
-        for (uint64_t i = 0; i < 128 && first + i < parameters; i++)
-            g[first + i] = (int32_t)((uint32_t)g[first + i] + 2 * minus[i] - total);
-    }
+    return __builtin_cpu_supports("avx2") != 0;
 }
 
-static const sam_sign_kernel PORTABLE = {"portable", runs_anywhere, subtract};
+__attribute__((target("avx2"))) static void subtract_avx2(int32_t *g, uint64_t parameters, const uint64_t *seeds,
+                                                          const uint32_t *amounts, size_t count)
+{
+    subtract(g, parameters, seeds, amounts, count);
+}
+
+static const sam_sign_kernel AVX2 = {"avx2", has_avx2, subtract_avx2};
+
+extern const sam_sign_kernel sam_signs_avx512;
+
+#endif
 
 static const sam_sign_kernel *const ALL[] = {
 #if defined(__x86_64__)
     &sam_signs_avx512,
+    &AVX2,
 #endif
     &PORTABLE,
     NULL,

@@ -5,8 +5,8 @@
  *
  * z_m[i] is +1 or -1 by bit i mod 128 of Philox block i / 128 under the key seeds[m]. A tile of parameters stays in
  * the first-level cache while every direction passes over it; within a tile a vector's lanes are blocks, since Philox
- * does the same to each of them. Sums are modulo 2^32, so every kernel gives the same bits; `portable` is the
- * reference. The inside of libs/seed/directions. exact-zone.md section 2.
+ * does the same to each of them. Sums are modulo 2^32, so every kernel gives the same bits.
+ * The inside of libs/seed/directions. exact-zone.md section 2.
  */
 #ifndef SAM_SEED_SIGNS_H
 #define SAM_SEED_SIGNS_H
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SAM_SIGN_BATCH 512 /* the most directions at once: what a kernel prepares of them stays in cache too */
+#define SAM_SIGN_BATCH 512 /* the most directions at once: what a kernel prepares of them stays in cache */
 
 typedef struct sam_sign_kernel {
     const char *name;
