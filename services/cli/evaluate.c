@@ -131,6 +131,8 @@ static sam_status check(const sam_command *command, const request *asked, sam_er
         status = cli_require(command, "task", asked->task, err);
     if (status == SAM_OK)
         status = cli_require(command, "data", asked->data, err);
+    if (status == SAM_OK && asked->round != NULL) /* a round of what? */
+        status = cli_require(command, "log", asked->log, err);
     if (status == SAM_OK && strcmp(asked->precision, "bf16") != 0 && strcmp(asked->precision, "f32") != 0)
         status = sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", asked->precision);
     if (status == SAM_OK && asked->threads > 1024)

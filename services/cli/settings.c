@@ -41,6 +41,12 @@ static sam_status choose(const char *option, const choice *choices, const char *
 
 /* ---- parsing ---- */
 
+/* 0 is the default. Not a number is nowhere within. */
+static bool within(double value, double least, double most)
+{
+    return value == 0 || (value >= least && value <= most);
+}
+
 static sam_status check_ranges(const cli_settings *set, sam_error *err)
 {
     const struct {
@@ -59,8 +65,12 @@ static sam_status check_ranges(const cli_settings *set, sam_error *err)
         if (limits[i].value > limits[i].most)
             return sam_fail(err, SAM_INVALID, "--%s is at most %llu", limits[i].name,
                             (unsigned long long)limits[i].most);
-    if (set->minutes < 0 || set->rate < 0 || set->epsilon < 0)
-        return sam_fail(err, SAM_INVALID, "--minutes, --rate and --epsilon are not negative");
+    if (!within(set->minutes, 0, 1e9))
+        return sam_fail(err, SAM_INVALID, "--minutes is a number from 0 up, and is %g", set->minutes);
+    if (!within(set->rate, 1e-9, 1024)) /* what the manifest's integers can say */
+        return sam_fail(err, SAM_INVALID, "--rate is from 1e-9 to 1024, and is %g", set->rate);
+    if (!within(set->epsilon, 1e-7, 1024))
+        return sam_fail(err, SAM_INVALID, "--epsilon is from 1e-7 to 1024, and is %g", set->epsilon);
     return SAM_OK;
 }
 

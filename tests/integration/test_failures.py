@@ -51,13 +51,16 @@ class Failures(stage.Stage):
         for words, part in ((("train", "--speed", "9"), "--speed"), (("dance",), "dance"),
                             (("fetch",), "SOURCE"), (("fetch", "a", "b"), "\"b\""),
                             (("log", "run.samlog", "--oneline"), "options come before \"run.samlog\""),
+                            (("evaluate", "--model", "x", "--task", "x", "--data", "x", "--round", "5"), "--log is missing"),
                             (("export", "--out", "x", "--kind", "gguf-f17"), "gguf-f16")):
             with self.subTest(words=words):
                 self.assert_one_sentence(self.samara(*words), part)
 
     def test_settings_out_of_range(self):
         for words, part in ((("--blocks", "3"), "2 blocks"), (("--precision", "f8"), "f8"), (("--port", "70000"), "65535"),
-                            (("--directions", "north"), "sketch"), (("--kernel", "abacus"), "abacus")):
+                            (("--directions", "north"), "sketch"), (("--kernel", "abacus"), "abacus"),
+                            (("--rate", "1e30"), "1024"), (("--rate", "nan"), "rate"), (("--epsilon", "1e-30"), "1e-7"),
+                            (("--minutes", "-1"), "from 0 up")):
             with self.subTest(words=words):
                 self.refuse(part, words=words)
 
