@@ -33,7 +33,7 @@ format: dependencies ## rewrite the sources with clang-format
 lint: build  ## formatting, layers, clang-tidy
 	@scripts/lint
 
-bench: build ## measure the kernels and the forward pass of this machine
+bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
 	@scripts/bench $(BUILD)
 
 clean:       ## remove what was built (not out/)

@@ -87,7 +87,8 @@ sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam
     made->pool = sam_pool_new(options->threads);
     made->blocks = sam_alloc(sam_model_configuration(model)->blocks, sizeof *made->blocks);
     made->rooms = sam_alloc(sam_pool_threads(made->pool), sizeof *made->rooms);
-    if (made->pool == NULL || made->blocks == NULL || made->rooms == NULL)
+    made->clocks = sam_alloc_aligned(sam_pool_threads(made->pool), sizeof *made->clocks);
+    if (made->pool == NULL || made->blocks == NULL || made->rooms == NULL || made->clocks == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads, making an engine");
     else if (!find_tensors(made))
         status = sam_fail(err, SAM_UNSUPPORTED, "the model lacks a tensor that its forward pass needs");
@@ -135,6 +136,7 @@ void sam_engine_free(sam_engine *engine)
     sam_pool_free(engine->pool);
     sam_free(engine->blocks);
     sam_free(engine->rooms);
+    sam_free(engine->clocks);
     sam_free(engine);
 }
 
@@ -345,7 +347,7 @@ static void begin_streams(sam_engine *engine)
             memset(engine->streams[v].act[SAM_ACT_RESIDUAL], 0, floats * sizeof(float));
     }
     if (pass->input == NULL)
-        sam_pool_run(engine->pool, pass->batch->columns, embed_column, engine);
+        sam_forward_share(engine, SAM_PHASE_OTHER, pass->batch->columns, embed_column, engine);
 }
 
 static sam_status run_blocks(sam_engine *engine, sam_error *err)
@@ -366,6 +368,23 @@ static sam_status run_blocks(sam_engine *engine, sam_error *err)
     return sam_forward_head(engine, &engine->scored, err);
 }
 
+static void begin_profile(sam_engine *engine)
+{
+    for (unsigned t = 0; t < sam_pool_threads(engine->pool); t++) {
+        engine->clocks[t] = (sam_thread_clock){0};
+        engine->rooms[t].clock = engine->pass->profile == NULL ? NULL : &engine->clocks[t];
+    }
+}
+
+static void end_profile(const sam_engine *engine)
+{
+    if (engine->pass->profile == NULL)
+        return;
+    for (unsigned t = 0; t < sam_pool_threads(engine->pool); t++)
+        for (size_t phase = 0; phase < SAM_PHASES; phase++)
+            engine->pass->profile->ns[phase] += engine->clocks[t].took.ns[phase];
+}
+
 sam_status sam_engine_run(sam_engine *engine, const sam_pass *pass, sam_error *err)
 {
     sam_status status = check(engine, pass, err);
@@ -376,10 +395,13 @@ sam_status sam_engine_run(sam_engine *engine, const sam_pass *pass, sam_error *e
     engine->variants = pass->weights->variants;
     engine->columns = sam_padded(batch->columns);
     engine->stride = sam_engine_stride(batch->columns);
-    if (make_room(engine, batch->columns, engine->variants, most_keys(batch)) && make_lives(engine, batch))
+    if (make_room(engine, batch->columns, engine->variants, most_keys(batch)) && make_lives(engine, batch)) {
+        begin_profile(engine);
         status = run_blocks(engine, err);
-    else
+        end_profile(engine);
+    } else {
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a batch of %zu tokens", batch->columns);
+    }
     free_live(&engine->all);
     free_live(&engine->scored);
     engine->pass = NULL;

@@ -1,6 +1,8 @@
 /* The steps that blocks are made of, each shared out over the engine's threads. */
 #include "model/forward.h"
 
+#include "base/clock.h"
+
 #include <string.h>
 
 /* A tile's formed rows should stay in the second-level cache beside the activations. */
@@ -11,6 +13,35 @@
 size_t sam_padded(size_t columns)
 {
     return (columns + SAM_COLUMNS - 1) / SAM_COLUMNS * SAM_COLUMNS;
+}
+
+/* ---- sharing the work, and counting its time ---- */
+
+typedef struct timed_step {
+    const sam_engine *engine;
+    sam_phase phase;
+    sam_pool_function function;
+    void *context;
+} timed_step;
+
+static void run_timed(void *argument, size_t index, unsigned thread)
+{
+    const timed_step *step = argument;
+    sam_thread_clock *clock = &step->engine->clocks[thread];
+    uint64_t began = sam_monotonic_ns();
+    clock->formed = 0;
+    step->function(step->context, index, thread);
+    clock->took.ns[step->phase] += sam_monotonic_ns() - began - clock->formed;
+}
+
+void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, sam_pool_function function,
+                       void *context)
+{
+    timed_step step = {engine, phase, function, context};
+    if (engine->pass->profile == NULL)
+        sam_pool_run(engine->pool, count, function, context);
+    else
+        sam_pool_run(engine->pool, count, run_timed, &step);
 }
 
 /* ---- products ---- */
@@ -30,7 +61,15 @@ void sam_forward_rows(const sam_engine *engine, const sam_thread_room *room, siz
     const sam_weight_source *weights = engine->pass->weights;
     for (unsigned v = 0; v < weights->variants; v++)
         out[v] = room->rows + v * rows * k;
+    if (room->clock == NULL) {
+        weights->rows(weights->context, tensor, row, rows, out);
+        return;
+    }
+    uint64_t began = sam_monotonic_ns();
     weights->rows(weights->context, tensor, row, rows, out);
+    uint64_t took = sam_monotonic_ns() - began;
+    room->clock->formed += took;
+    room->clock->took.ns[SAM_PHASE_FORM] += took;
 }
 
 typedef struct products_context {
@@ -87,7 +126,7 @@ void sam_forward_products(sam_engine *engine, const sam_product *products, size_
     products_context context = {engine, products, count, columns, sam_forward_tile_rows(engine->variants, k)};
     for (size_t p = 0; p < count; p++)
         tiles += tiles_of(&context, &products[p]);
-    sam_pool_run(engine->pool, tiles, product_tile, &context);
+    sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles, product_tile, &context);
 }
 
 /* ---- steps over columns ---- */
@@ -116,7 +155,7 @@ static void pack_variant(void *argument, size_t index, unsigned thread)
 void sam_forward_pack(sam_engine *engine, sam_activation x, size_t k, size_t columns)
 {
     columns_context context = {.engine = engine, .x = x, .features = k, .columns = columns};
-    sam_pool_run(engine->pool, engine->variants, pack_variant, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, engine->variants, pack_variant, &context);
 }
 
 static void norm_share(void *argument, size_t index, unsigned thread)
@@ -137,7 +176,7 @@ static void norm_share(void *argument, size_t index, unsigned thread)
 void sam_forward_norm(sam_engine *engine, size_t tensor, size_t columns)
 {
     columns_context context = {.engine = engine, .tensor = tensor, .columns = columns, .shares = shares_of(columns)};
-    sam_pool_run(engine->pool, context.shares * engine->variants, norm_share, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, context.shares * engine->variants, norm_share, &context);
 }
 
 static void add_variant(void *argument, size_t index, unsigned thread)
@@ -155,7 +194,7 @@ void sam_forward_add(sam_engine *engine, size_t columns)
 {
     size_t hidden = sam_model_configuration(engine->model)->hidden;
     columns_context context = {.engine = engine, .features = hidden, .columns = columns};
-    sam_pool_run(engine->pool, engine->variants, add_variant, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, engine->variants, add_variant, &context);
 }
 
 static void gather_variant(void *argument, size_t index, unsigned thread)
@@ -174,7 +213,7 @@ static void gather_variant(void *argument, size_t index, unsigned thread)
 void sam_forward_gather(sam_engine *engine, sam_activation x, size_t features, const sam_live *live)
 {
     columns_context context = {.engine = engine, .x = x, .features = features, .live = live};
-    sam_pool_run(engine->pool, engine->variants, gather_variant, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, engine->variants, gather_variant, &context);
 }
 
 /* ---- attention ---- */
@@ -225,5 +264,5 @@ void sam_forward_attend(sam_engine *engine, const sam_live *live)
 {
     attend_context context = {engine, live};
     size_t heads = sam_model_configuration(engine->model)->heads;
-    sam_pool_run(engine->pool, heads * engine->variants, attend_head, &context);
+    sam_forward_share(engine, SAM_PHASE_ATTENTION, heads * engine->variants, attend_head, &context);
 }

@@ -28,11 +28,19 @@ typedef struct sam_stream {
     void *packed; /* the factor of the next product, as the kernel wants it */
 } sam_stream;
 
+/* What one thread took, where the run is profiled. `formed` is how much of the present step went into forming weights,
+ * which is not to be counted twice. */
+typedef struct sam_thread_clock {
+    sam_profile took;
+    uint64_t formed;
+} sam_thread_clock;
+
 /* Scratch of one thread. */
 typedef struct sam_thread_room {
-    float *rows;      /* [variants][rows of a tile][k] */
-    void *narrow;     /* one variant of it, as the kernel wants it */
-    float *attention; /* [keys][SAM_COLUMNS] */
+    float *rows;             /* [variants][rows of a tile][k] */
+    void *narrow;            /* one variant of it, as the kernel wants it */
+    float *attention;        /* [keys][SAM_COLUMNS] */
+    sam_thread_clock *clock; /* NULL: not profiled */
 } sam_thread_room;
 
 /* Where each segment's queries lie among the live columns. */
@@ -59,6 +67,7 @@ struct sam_engine {
     size_t room_columns, room_variants, room_keys;
     sam_stream streams[SAM_VARIANTS_MAX];
     sam_thread_room *rooms;         /* one for each thread */
+    sam_thread_clock *clocks;       /* one for each thread */
     float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
     float *live_cosine, *live_sine; /* of the live ones */
 
@@ -76,6 +85,10 @@ typedef struct sam_product {
 } sam_product;
 
 size_t sam_padded(size_t columns); /* up to a multiple of SAM_COLUMNS */
+
+/* sam_pool_run on the engine's pool, its time counted under `phase` where the run is profiled. */
+void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, sam_pool_function function,
+                       void *context);
 
 /* stream[v].packed = pack(x of v), for `columns` padded columns; x names the activation. */
 void sam_forward_pack(sam_engine *engine, sam_activation x, size_t k, size_t columns);

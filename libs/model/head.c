@@ -104,7 +104,7 @@ static bool normalise(head_context *context)
     context->sum = sam_alloc(count, sizeof *context->sum);
     if (context->top == NULL || context->sum == NULL)
         return false;
-    sam_pool_run(engine->pool, context->tiles, sum_tile, context);
+    sam_forward_share(engine, SAM_PHASE_PRODUCTS, context->tiles, sum_tile, context);
     for (unsigned v = 0; v < engine->variants; v++)
         for (size_t i = 0; i < pass->batch->score_count; i++)
             if (pass->batch->scores[i].normalised)
@@ -143,7 +143,7 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
         find_places(&context);
         sam_forward_norm(engine, engine->final_norm, context.columns);
         sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, context.columns);
-        sam_pool_run(engine->pool, batch->score_count, score_target, &context);
+        sam_forward_share(engine, SAM_PHASE_PRODUCTS, batch->score_count, score_target, &context);
         bool any = false;
         for (size_t i = 0; i < batch->score_count; i++)
             any = any || batch->scores[i].normalised;

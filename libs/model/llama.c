@@ -38,7 +38,7 @@ static void rope(sam_engine *engine, sam_activation x, uint32_t heads, size_t co
                  const float *sine)
 {
     rope_context context = {engine, x, columns, heads, cosine, sine};
-    sam_pool_run(engine->pool, (size_t)heads * engine->variants, rope_head, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, (size_t)heads * engine->variants, rope_head, &context);
 }
 
 /* Keys and values of every column; queries of the live ones. Leaves `attended`, and in the last block brings the live
@@ -104,7 +104,7 @@ void sam_llama_block(sam_engine *engine, uint32_t number, bool last)
                              product(engine, block->up, SIZE_MAX, SAM_ACT_UP)};
     sam_forward_products(engine, gate_up, 2, columns);
     gate_context context = {engine, columns};
-    sam_pool_run(engine->pool, (size_t)config->intermediate * engine->variants, gate_row, &context);
+    sam_forward_share(engine, SAM_PHASE_OTHER, (size_t)config->intermediate * engine->variants, gate_row, &context);
     sam_forward_pack(engine, SAM_ACT_GATE, config->intermediate, columns);
     sam_product down = product(engine, block->down, SIZE_MAX, SAM_ACT_NORMED);
     sam_forward_products(engine, &down, 1, columns);

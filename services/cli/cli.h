@@ -25,6 +25,7 @@ sam_status cli_evaluate(int argc, char **argv, sam_error *err);
 sam_status cli_log(int argc, char **argv, sam_error *err);
 sam_status cli_status(int argc, char **argv, sam_error *err);
 sam_status cli_fetch(int argc, char **argv, sam_error *err);
+sam_status cli_bench(int argc, char **argv, sam_error *err);
 sam_status cli_doctor(int argc, char **argv, sam_error *err);
 sam_status cli_version(int argc, char **argv, sam_error *err);
 

@@ -22,6 +22,7 @@ static const command COMMANDS[] = {
     {"log", cli_log, "show what a log holds"},
     {"status", cli_status, "what the runs of a ledger are doing"},
     {"fetch", cli_fetch, "bring a model or data file into the cache, print its path"},
+    {"bench", cli_bench, "measure this machine, and what Samara makes of it"},
     {"doctor", cli_doctor, "what this machine offers: kernels, libraries, Redis, memory"},
     {"version", cli_version, "print the version"},
 };

@@ -19,6 +19,7 @@ const sam_kernels sam_kernels_avx2 = {
     .narrow_bytes = f32_narrow_bytes,
     .narrow = f32_narrow,
     .multiply = f32_multiply,
+    .peak = f32_peak,
     .add_signed = add_signed,
     .perturb = perturb,
     .norm = norm,

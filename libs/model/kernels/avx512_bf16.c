@@ -118,6 +118,24 @@ static void bf16_multiply(const void *w, size_t rows, size_t k, const void *pack
     }
 }
 
+/* As f32_peak. */
+static double bf16_peak(size_t rounds)
+{
+    __m512 sum[TILE_R][TILE_C];
+    __m512i weight = _mm512_set1_epi32(0x3a803a80); /* 2^-10, twice */
+    __m512bh column[TILE_C];
+    UNROLL for (int v = 0; v < TILE_C; v++) column[v] = (__m512bh)_mm512_set1_epi32(0x3f803f80 + v * 0x00010001);
+    UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) sum[r][v] =
+        _mm512_set1_ps((float)r);
+    for (size_t i = 0; i < rounds; i++) {
+        UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) sum[r][v] =
+            _mm512_dpbf16_ps(sum[r][v], column[v], (__m512bh)weight);
+        OPAQUE(weight);
+    }
+    UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) OPAQUE(sum[r][v]);
+    return (double)rounds * (2.0 * TILE_R * TILE_C * WIDTH * 2);
+}
+
 const sam_kernels sam_kernels_avx512_bf16 = {
     .name = "avx512-bf16",
     .precision = SAM_PRECISION_BF16,
@@ -128,6 +146,7 @@ const sam_kernels sam_kernels_avx512_bf16 = {
     .narrow_bytes = bf16_narrow_bytes,
     .narrow = bf16_narrow,
     .multiply = bf16_multiply,
+    .peak = bf16_peak,
     .add_signed = add_signed,
     .perturb = perturb,
     .norm = norm,

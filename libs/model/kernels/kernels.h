@@ -58,6 +58,10 @@ typedef struct sam_kernels {
     size_t (*narrow_bytes)(size_t rows, size_t k);
     void (*narrow)(const float *w, size_t rows, size_t k, void *out);
     void (*multiply)(const void *w, size_t rows, size_t k, const void *packed, size_t columns, float *y, size_t stride);
+    /* The same multiply-adds, `rounds` times over a tile that never leaves the registers: returns how many floating
+     * point operations it did. What multiply could reach if loads, stores and edges cost nothing. NULL where the
+     * instructions are not ours to name (openblas, reference). */
+    double (*peak)(size_t rounds);
 
     /* Weights: x[i] += +-offset[i]; and plus, minus = theta +- epsilon * (+-size[i]), sizes NULL meaning 1. A set bit
      * of `signs` is minus. `minus` may be NULL; plus may be theta itself. */

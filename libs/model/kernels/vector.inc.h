@@ -19,6 +19,15 @@ typedef int32_t vec_int_unaligned __attribute__((vector_size(4 * WIDTH), aligned
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
+/* A register whose value the compiler must not reason about. */
+#if defined(__x86_64__)
+#define OPAQUE(x) __asm__ volatile("" : "+v"(x))
+#elif defined(__aarch64__)
+#define OPAQUE(x) __asm__ volatile("" : "+w"(x))
+#else
+#define OPAQUE(x) __asm__ volatile("" : "+m"(x))
+#endif
+
 INLINE vec load(const float *from)
 {
     return *(const vec_unaligned *)from;
@@ -136,6 +145,21 @@ static __attribute__((unused)) void f32_multiply(const void *w, size_t rows, siz
         for (; done + WIDTH <= width; done += WIDTH)
             f32_panel(w, rows, k, x + done, width, y + c + done, stride, 1);
     }
+}
+
+/* One factor is opaque, so that no round can be left out or merged with its neighbours; TILE_R * TILE_C independent
+ * sums hide the latency of each addition. */
+static __attribute__((unused)) double f32_peak(size_t rounds)
+{
+    vec sum[TILE_R][TILE_C], column[TILE_C], weight = broadcast(0x1p-10f);
+    UNROLL for (int v = 0; v < TILE_C; v++) column[v] = broadcast((float)(v + 1));
+    UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) sum[r][v] = broadcast((float)r);
+    for (size_t i = 0; i < rounds; i++) {
+        UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) sum[r][v] += weight * column[v];
+        OPAQUE(weight);
+    }
+    UNROLL for (int r = 0; r < TILE_R; r++) UNROLL for (int v = 0; v < TILE_C; v++) OPAQUE(sum[r][v]);
+    return (double)rounds * (2.0 * TILE_R * TILE_C * WIDTH);
 }
 
 /* ---- weights ---- */
