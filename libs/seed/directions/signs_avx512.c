@@ -171,7 +171,7 @@ TARGET static void put_tile(const sign_tile *tile, uint32_t total, int32_t *g, u
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i step = _mm512_slli_epi32(lane, 4), all = _mm512_set1_epi32((int)total);
     for (uint64_t i = 0; i < count; i += 16) {
-        __mmask16 some = count - i < 16 ? (__mmask16)((1u << (count - i)) - 1) : (__mmask16)0xffff;
+        __mmask16 some = (__mmask16)(count - i < 16 ? (1u << (count - i)) - 1 : 0xffff);
         __m512i minus = _mm512_i32gather_epi32(step, &tile->minus[i % 128 / 32][i % 32][i / 128], 4);
         __m512i sum = _mm512_add_epi32(_mm512_maskz_loadu_epi32(some, g + i), _mm512_slli_epi32(minus, 1));
         _mm512_mask_storeu_epi32(g + i, some, _mm512_sub_epi32(sum, all));
