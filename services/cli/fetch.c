@@ -11,6 +11,7 @@ sam_status cli_fetch(int argc, char **argv, sam_error *err)
     const sam_command command = {"samara fetch", "SOURCE",
                                  "Brings SOURCE into the cache folder where it is not there yet, and prints its path:\n"
                                  "hf:ORG/NAME[@REV][/FILE], https://..., pypi:NAME==VERSION/PATH, or a path.\n"
+                                 "PATH may go on into a nested archive: dir/data.tar.gz!data/train.tsv.\n"
                                  "A file may end in #blake2b=HEX or #sha256=HEX, which is then checked.",
                                  table};
     int rest;
