@@ -21,19 +21,19 @@ static size_t row_of(sam_status status)
     return row < sizeof STATUS / sizeof STATUS[0] ? row : (size_t)SAM_INTERNAL;
 }
 
-sam_status sam_fail(sam_error *err, sam_status status, const char *format, ...)
+sam_status sam_error_fill(sam_error *err, sam_status status, const char *format, ...)
 {
     if (err != NULL) {
         va_list args;
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
-        err->status = status;
+        err->status = sam_failed(status);
     }
     return status;
 }
 
-sam_status sam_fail_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
+sam_status sam_error_fill_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
 {
     if (err != NULL) {
         va_list args;
@@ -42,12 +42,12 @@ sam_status sam_fail_errno(sam_error *err, sam_status status, int errno_value, co
         va_end(args);
         size_t used = strlen(err->text);
         snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errno_value));
-        err->status = status;
+        err->status = sam_failed(status);
     }
     return status;
 }
 
-sam_status sam_fail_context(sam_error *err, const char *format, ...)
+sam_status sam_error_prepend(sam_error *err, const char *format, ...)
 {
     if (err == NULL)
         return SAM_INTERNAL;

@@ -48,15 +48,28 @@ typedef struct sam_error {
     char text[SAM_ERROR_TEXT];
 } sam_error;
 
+/* A failure is never SAM_OK. It stands in the header so that compilers and analyzers see it at every call. */
+static inline sam_status sam_failed(sam_status status)
+{
+    return status == SAM_OK ? SAM_INTERNAL : status;
+}
+
 /* Fills `err` (when not NULL) with the formatted sentence and returns `status`. */
-sam_status sam_fail(sam_error *err, sam_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+#define sam_fail(err, status, ...) sam_failed(sam_error_fill(err, status, __VA_ARGS__))
 
 /* As sam_fail, and adds ": " and the sentence of the errno value given. */
-sam_status sam_fail_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+#define sam_fail_errno(err, status, errno_value, ...)                                                                  \
+    sam_failed(sam_error_fill_errno(err, status, errno_value, __VA_ARGS__))
 
 /* Puts "context: " before the sentence that is there, and returns its status. For callers whose `err` is not NULL. */
-sam_status sam_fail_context(sam_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#define sam_fail_context(err, ...) sam_failed(sam_error_prepend(err, __VA_ARGS__))
+
+/* What the three above call. */
+sam_status sam_error_fill(sam_error *err, sam_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+sam_status sam_error_fill_errno(sam_error *err, sam_status status, int errno_value, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+sam_status sam_error_prepend(sam_error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *sam_status_name(sam_status status);     /* "NOT_FOUND" */
 const char *sam_status_sentence(sam_status status); /* "no such thing" */
