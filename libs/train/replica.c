@@ -228,11 +228,11 @@ uint64_t sam_replica_state_bytes(const sam_replica *replica)
 
 static void add_state(const sam_replica *replica, uint64_t first, size_t count, float *theta)
 {
-    float offset[PIECE];
+    float room[PIECE];
     uint64_t signs[PIECE / 64];
-    const sam_direction_row row = {.offset = offset, .offset_signs = signs};
+    sam_direction_row row = {.room = room, .offset_signs = signs};
     sam_directions_row(replica->directions, NULL, first, count, &row);
-    replica->kernels->add_signed(theta, offset, signs, count);
+    replica->kernels->add_signed(theta, row.offset, signs, count);
 }
 
 static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
@@ -259,22 +259,20 @@ static unsigned variants_of(const sam_perturbation *perturbation)
     return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probes : perturbation->probes;
 }
 
-/* One piece of every variant, from base in the last one: its place is used up last. */
+/* One piece of every variant, from base in the last one's place, which is used up last. */
 static void perturb_piece(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
 {
-    float offset[PIECE], sizes[PIECE];
+    float room[PIECE], sizes[PIECE];
     uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
-    const sam_direction_row row = {offset, offset_signs, signs, sizes};
+    sam_direction_row row = {NULL, room, offset_signs, signs, sizes};
     const sam_replica *replica = p->replica;
     bool sized = sam_directions_sized(replica->directions), both = p->estimator == SAM_TWO_POINT;
-    float *theta = out[variants_of(p) - 1] + at;
+    const float *base = out[variants_of(p) - 1] + at;
     for (uint32_t i = 0; i < p->probes; i++) {
         uint64_t probe = p->first_probe + i;
         sam_directions_row(replica->directions, &probe, first, count, &row);
-        if (i == 0)
-            replica->kernels->add_signed(theta, offset, offset_signs, count);
-        replica->kernels->perturb(theta, sized ? sizes : NULL, signs, p->epsilon, count, out[both ? 2 * i : i] + at,
-                                  both ? out[2 * i + 1] + at : NULL);
+        const sam_weight_shift shift = {row.offset, offset_signs, sized ? sizes : NULL, signs, p->epsilon};
+        replica->kernels->perturb(base, &shift, count, out[both ? 2 * i : i] + at, both ? out[2 * i + 1] + at : NULL);
     }
 }
 

@@ -128,13 +128,13 @@ typedef struct tensor_share {
 
 static void add_state(const work *w, uint64_t first, uint64_t count, float *theta)
 {
-    float offset[PIECE];
+    float room[PIECE];
     uint64_t signs[PIECE / 64];
-    const sam_direction_row row = {.offset = offset, .offset_signs = signs};
+    sam_direction_row row = {.room = room, .offset_signs = signs};
     for (uint64_t at = 0; at < count; at += PIECE) {
         size_t size = count - at < PIECE ? (size_t)(count - at) : PIECE;
         sam_directions_row(w->directions, NULL, first + at, size, &row);
-        w->kernels->add_signed(theta + at, offset, signs, size);
+        w->kernels->add_signed(theta + at, row.offset, signs, size);
     }
 }
 

@@ -46,6 +46,15 @@ typedef struct sam_attention {
     float *scratch;     /* [prefix_count + count][SAM_COLUMNS] */
 } sam_attention;
 
+/* What a perturbed copy adds to its base, parameter by parameter: +-offset, and epsilon * (+-size). */
+typedef struct sam_weight_shift {
+    const float *offset;
+    const uint64_t *offset_signs; /* a set bit is minus */
+    const float *sizes;           /* NULL: all 1 */
+    const uint64_t *signs;
+    float epsilon;
+} sam_weight_shift;
+
 typedef struct sam_kernels {
     const char *name;
     sam_precision precision;
@@ -63,11 +72,10 @@ typedef struct sam_kernels {
      * instructions are not ours to name (openblas, reference). */
     double (*peak)(size_t rounds);
 
-    /* Weights: x[i] += +-offset[i]; and plus, minus = theta +- epsilon * (+-size[i]), sizes NULL meaning 1. A set bit
-     * of `signs` is minus. `minus` may be NULL; plus may be theta itself. */
+    /* Weights: x[i] += +-offset[i]; and plus, minus = (base +-offset) +- epsilon * (+-size), rounded once for each
+     * bracket. `minus` may be NULL; one of them may be base itself. */
     void (*add_signed)(float *x, const float *offset, const uint64_t *signs, size_t count);
-    void (*perturb)(const float *theta, const float *sizes, const uint64_t *signs, float epsilon, size_t count,
-                    float *plus, float *minus);
+    void (*perturb)(const float *base, const sam_weight_shift *shift, size_t count, float *plus, float *minus);
 
     /* out = x / sqrt(mean of squares over features + epsilon) * weight */
     void (*norm)(const float *x, const float *weight, size_t features, float epsilon, size_t columns, size_t stride,

@@ -143,31 +143,33 @@ static void check_weights(const sam_kernels *set)
 {
     enum { COUNT = 205 };
     float *theta = random_floats(COUNT), *offset = random_floats(COUNT), *sizes = random_floats(COUNT);
-    uint64_t *signs = random_bits(COUNT);
+    uint64_t *signs = random_bits(COUNT), *offset_signs = random_bits(COUNT);
     float *got = random_floats(COUNT), *got_minus = random_floats(COUNT), *expected = random_floats(COUNT),
           *expected_minus = random_floats(COUNT);
     memcpy(got, theta, COUNT * sizeof *got);
     memcpy(expected, theta, COUNT * sizeof *got);
-    set->add_signed(got, offset, signs, COUNT);
-    sam_kernels_reference.add_signed(expected, offset, signs, COUNT);
+    set->add_signed(got, offset, offset_signs, COUNT);
+    sam_kernels_reference.add_signed(expected, offset, offset_signs, COUNT);
     assert_memory_equal(got, expected, COUNT * sizeof *got); /* the exact zone: to the bit */
     const float *const lengths[] = {NULL, sizes};
     for (size_t i = 0; i < 2; i++) {
-        sam_kernels_reference.perturb(theta, lengths[i], signs, 1e-3f, COUNT, expected, expected_minus);
-        set->perturb(theta, lengths[i], signs, 1e-3f, COUNT, got, got_minus);
+        const sam_weight_shift shift = {offset, offset_signs, lengths[i], signs, 1e-3f};
+        sam_kernels_reference.perturb(theta, &shift, COUNT, expected, expected_minus);
+        set->perturb(theta, &shift, COUNT, got, got_minus);
         for (size_t j = 0; j < COUNT; j++) {
-            expect_close(set, "theta plus", got[j], expected[j], 1e-7f);
-            expect_close(set, "theta minus", got_minus[j], expected_minus[j], 1e-7f);
+            expect_close(set, "theta plus", got[j], expected[j], 2e-7f);
+            expect_close(set, "theta minus", got_minus[j], expected_minus[j], 2e-7f);
         }
         memcpy(got, theta, COUNT * sizeof *got);
-        set->perturb(got, lengths[i], signs, 1e-3f, COUNT, got, NULL);
+        set->perturb(got, &shift, COUNT, got, NULL);
         for (size_t j = 0; j < COUNT; j++)
-            expect_close(set, "theta plus in place", got[j], expected[j], 1e-7f);
+            expect_close(set, "theta plus in place", got[j], expected[j], 2e-7f);
     }
     float *const all[] = {theta, offset, sizes, got, got_minus, expected, expected_minus};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         sam_free(all[i]);
     sam_free(signs);
+    sam_free(offset_signs);
 }
 
 static void weights_are_formed_as_the_reference_forms_them(void **state)

@@ -54,11 +54,12 @@ static void add_signed(float *x, const float *offset, const uint64_t *signs, siz
         x[i] += signed_by(offset[i], signs, i);
 }
 
-static void perturb(const float *theta, const float *sizes, const uint64_t *signs, float epsilon, size_t count,
-                    float *plus, float *minus)
+static void perturb(const float *base, const sam_weight_shift *shift, size_t count, float *plus, float *minus)
 {
     for (size_t i = 0; i < count; i++) {
-        float step = signed_by(sizes == NULL ? epsilon : sizes[i] * epsilon, signs, i), centre = theta[i];
+        float size = shift->sizes == NULL ? 1.0f : shift->sizes[i];
+        float step = signed_by(size * shift->epsilon, shift->signs, i);
+        float centre = base[i] + signed_by(shift->offset[i], shift->offset_signs, i);
         plus[i] = centre + step;
         if (minus != NULL)
             minus[i] = centre - step;

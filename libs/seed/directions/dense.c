@@ -116,16 +116,17 @@ static bool rademacher_move(sam_directions *directions, const sam_move *moves, s
 }
 
 static void put_offsets(const sam_directions *directions, uint64_t first, size_t count, float unit,
-                        const sam_direction_row *row)
+                        sam_direction_row *row)
 {
     const int32_t *g = (const int32_t *)directions->state + first;
     for (size_t i = 0; i < count; i++)
-        row->offset[i] = (float)g[i] * unit;
+        row->room[i] = (float)g[i] * unit;
+    row->offset = row->room;
     memset(row->offset_signs, 0, (count + 63) / 64 * sizeof *row->offset_signs);
 }
 
 static void rademacher_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                           const sam_direction_row *row)
+                           sam_direction_row *row)
 {
     put_offsets(directions, first, count, directions->eta, row);
     if (probe == NULL)
@@ -142,7 +143,7 @@ static void rademacher_row(const sam_directions *directions, const uint64_t *pro
 }
 
 static void gaussian_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                         const sam_direction_row *row)
+                         sam_direction_row *row)
 {
     put_offsets(directions, first, count, directions->eta / GAUSSIAN_UNIT, row);
     if (probe == NULL)

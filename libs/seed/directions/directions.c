@@ -80,7 +80,7 @@ bool sam_directions_move(sam_directions *directions, const sam_move *moves, size
 }
 
 void sam_directions_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                        const sam_direction_row *row)
+                        sam_direction_row *row)
 {
     directions->family->row(directions, probe, first, count, row);
 }
@@ -98,22 +98,22 @@ static bool bit_at(const uint64_t *bits, size_t i)
 void sam_directions_weights(const sam_directions *directions, uint64_t first, size_t count, const float *base,
                             float *theta)
 {
-    float offset[PIECE];
+    float room[PIECE];
     uint64_t signs[PIECE / 64];
-    const sam_direction_row row = {.offset = offset, .offset_signs = signs};
+    sam_direction_row row = {.room = room, .offset_signs = signs};
     for (size_t at = 0; at < count; at += PIECE) {
         size_t size = count - at < PIECE ? count - at : PIECE;
         sam_directions_row(directions, NULL, first + at, size, &row);
         for (size_t i = 0; i < size; i++)
-            theta[at + i] = base[at + i] + (bit_at(signs, i) ? -offset[i] : offset[i]);
+            theta[at + i] = base[at + i] + (bit_at(signs, i) ? -row.offset[i] : row.offset[i]);
     }
 }
 
 void sam_directions_probe(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count, float *z)
 {
-    float offset[PIECE], sizes[PIECE];
+    float room[PIECE], sizes[PIECE];
     uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
-    const sam_direction_row row = {offset, offset_signs, signs, sizes};
+    sam_direction_row row = {NULL, room, offset_signs, signs, sizes};
     for (size_t at = 0; at < count; at += PIECE) {
         size_t size = count - at < PIECE ? count - at : PIECE;
         sam_directions_row(directions, &probe, first + at, size, &row);

@@ -39,9 +39,11 @@ typedef struct sam_move {
 } sam_move;
 
 /* One stretch of parameters as the fast path wants it: everything about parameter first + i in column i, signs as bits
- * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words. */
+ * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words each. */
 typedef struct sam_direction_row {
-    float *offset; /* what the state adds, before offset_signs */
+    const float *offset; /* set by the call: what the state adds, before offset_signs. In `room`, or in the state itself:
+                            valid until the next move */
+    float *room;
     uint64_t *offset_signs;
     uint64_t *probe_signs; /* of z; not written when no probe is asked for */
     float *probe_sizes;    /* |z|; written only by families whose sizes differ (sam_directions_sized) */
@@ -59,7 +61,7 @@ bool sam_directions_move(sam_directions *directions, const sam_move *moves, size
 
 /* Parameters [first, first + count) of the state, and of probe `*probe` where it is not NULL. */
 void sam_directions_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                        const sam_direction_row *row);
+                        sam_direction_row *row);
 bool sam_directions_sized(const sam_directions *directions); /* are there sizes other than 1 */
 
 /* theta[i] = base[i] + what the state adds to parameter first + i: the published definition, the plain way. */

@@ -161,14 +161,14 @@ static bool sign_at(const uint64_t *signs, size_t i)
 
 static void check_row(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count)
 {
-    float offset[PARAMETERS], sizes[PARAMETERS];
+    float room[PARAMETERS], sizes[PARAMETERS];
     uint64_t offset_signs[PARAMETERS / 64 + 1], probe_signs[PARAMETERS / 64 + 1];
-    const sam_direction_row row = {offset, offset_signs, probe_signs, sizes};
+    sam_direction_row row = {NULL, room, offset_signs, probe_signs, sizes};
     sam_directions_row(directions, &probe, first, count, &row);
     for (size_t i = 0; i < count; i++) {
         float size = sam_directions_sized(directions) ? sizes[i] : 1.0f;
         check_element(directions, sign_at(probe_signs, i) ? -size : size, plain_probe(directions, probe, first + i));
-        float zero = 0, theta, added = sign_at(offset_signs, i) ? -offset[i] : offset[i];
+        float zero = 0, theta, added = sign_at(offset_signs, i) ? -row.offset[i] : row.offset[i];
         sam_directions_weights(directions, first + i, 1, &zero, &theta);
         assert_true(theta == added);
     }

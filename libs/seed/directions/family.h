@@ -11,7 +11,7 @@ typedef struct sam_direction_family {
     void (*reset)(sam_directions *directions);
     bool (*move)(sam_directions *directions, const sam_move *moves, size_t count);
     void (*row)(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                const sam_direction_row *row);
+                sam_direction_row *row);
     uint64_t (*state_bytes)(const sam_directions *directions);
     void (*state_read)(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out);
     bool sized;

@@ -134,18 +134,22 @@ static void put_walsh_signs(uint64_t k, uint64_t at, size_t count, uint64_t *out
     }
 }
 
+/* A stretch that wraps around the end of F is put together in the caller's room; every other one lies there already. */
 static void sketch_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                       const sam_direction_row *row)
+                       sam_direction_row *row)
 {
     const sketch_state *state = directions->state;
     uint64_t mask = size_of(directions) - 1, k = probe == NULL ? 0 : sam_directions_walk(directions, *probe);
+    bool wraps = (first & mask) + count > mask + 1;
+    row->offset = wraps ? row->room : state->scaled + (first & mask);
     sam_copy_bits(state->signs, first, count, row->offset_signs);
     if (probe != NULL)
         memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
     for (size_t done = 0; done < count;) {
         uint64_t at = (first + done) & mask;
         size_t size = mask + 1 - at < count - done ? (size_t)(mask + 1 - at) : count - done;
-        memcpy(row->offset + done, state->scaled + at, size * sizeof *row->offset);
+        if (wraps)
+            memcpy(row->room + done, state->scaled + at, size * sizeof *row->room);
         if (probe != NULL)
             put_walsh_signs(k, at, size, row->probe_signs, done);
         done += size;
