@@ -11,20 +11,7 @@ static bool runs_on(const sam_cpu *cpu)
 
 const sam_kernels sam_kernels_avx2 = {
     .name = "avx2",
-    .precision = SAM_PRECISION_F32,
-    .element = sizeof(float),
     .runs_on = runs_on,
-    .packed_bytes = f32_packed_bytes,
-    .pack = f32_pack,
-    .narrow_bytes = f32_narrow_bytes,
-    .narrow = f32_narrow,
-    .multiply = f32_multiply,
-    .peak = f32_peak,
-    .add_signed = add_signed,
-    .perturb = perturb,
-    .norm = norm,
-    .rope = rope,
-    .attend = attend,
-    .gate = gate,
-    .add = add,
+    F32_PRODUCTS,
+    VECTOR_STEPS,
 };

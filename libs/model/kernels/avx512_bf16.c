@@ -14,63 +14,13 @@
 
 #include <immintrin.h>
 
+#define K_STEP           2
+#define ROW_PAIRS(pairs) (pairs)
+#include "model/kernels/bf16.inc.h"
+
 static bool runs_on(const sam_cpu *cpu)
 {
     return cpu->avx512_bf16;
-}
-
-static size_t pairs_of(size_t k)
-{
-    return (k + 1) / 2;
-}
-
-static size_t bf16_packed_bytes(size_t k, size_t columns)
-{
-    return pairs_of(k) * columns * 4;
-}
-
-INLINE __m512i widened_bf16(const float *x)
-{
-    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(x)));
-}
-
-static void bf16_pack(const float *x, size_t k, size_t columns, size_t stride, void *packed)
-{
-    uint32_t *to = packed;
-    for (size_t c = 0; c < columns; c += PANEL) {
-        size_t width = columns - c < PANEL ? columns - c : PANEL;
-        for (size_t i = 0; i < k; i += 2)
-            for (size_t v = 0; v < width; v += WIDTH, to += WIDTH) {
-                const float *from = x + i * stride + c + v;
-                __m512i pair = widened_bf16(from);
-                if (i + 1 < k)
-                    pair = _mm512_or_si512(pair, _mm512_slli_epi32(widened_bf16(from + stride), 16));
-                _mm512_storeu_si512(to, pair);
-            }
-    }
-}
-
-static size_t bf16_narrow_bytes(size_t rows, size_t k)
-{
-    return rows * pairs_of(k) * 4;
-}
-
-static void narrow_row(const float *w, size_t k, uint16_t *out)
-{
-    size_t i = 0;
-    for (; i + 16 <= k; i += 16)
-        _mm256_storeu_si256((__m256i *)(void *)(out + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(w + i)));
-    if (i < k) {
-        __mmask16 rest = (__mmask16)((1u << (k - i)) - 1), padded = (__mmask16)((1u << (2 * pairs_of(k) - i)) - 1);
-        __m256i last = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(rest, w + i));
-        _mm256_mask_storeu_epi16(out + i, padded, last);
-    }
-}
-
-static void bf16_narrow(const float *w, size_t rows, size_t k, void *out)
-{
-    for (size_t r = 0; r < rows; r++)
-        narrow_row(w + r * k, k, (uint16_t *)out + r * 2 * pairs_of(k));
 }
 
 INLINE void bf16_tile(const uint32_t *w, size_t pairs, const uint32_t *x, size_t width, float *y, size_t stride,
@@ -138,20 +88,9 @@ static double bf16_peak(size_t rounds)
 
 const sam_kernels sam_kernels_avx512_bf16 = {
     .name = "avx512-bf16",
-    .precision = SAM_PRECISION_BF16,
-    .element = sizeof(uint16_t),
     .runs_on = runs_on,
-    .packed_bytes = bf16_packed_bytes,
-    .pack = bf16_pack,
-    .narrow_bytes = bf16_narrow_bytes,
-    .narrow = bf16_narrow,
+    BF16_FACTORS,
     .multiply = bf16_multiply,
     .peak = bf16_peak,
-    .add_signed = add_signed,
-    .perturb = perturb,
-    .norm = norm,
-    .rope = rope,
-    .attend = attend,
-    .gate = gate,
-    .add = add,
+    VECTOR_STEPS,
 };

@@ -42,11 +42,5 @@ const sam_kernels sam_kernels_openblas = {
     .narrow_bytes = f32_narrow_bytes,
     .narrow = f32_narrow,
     .multiply = blas_multiply,
-    .add_signed = add_signed,
-    .perturb = perturb,
-    .norm = norm,
-    .rope = rope,
-    .attend = attend,
-    .gate = gate,
-    .add = add,
+    VECTOR_STEPS,
 };

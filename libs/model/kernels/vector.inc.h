@@ -322,3 +322,11 @@ static void add(float *x, const float *y, size_t count)
     for (size_t i = 0; i < count; i += WIDTH)
         store(x + i, load(x + i) + load(y + i));
 }
+
+/* ---- members of a set ---- */
+
+#define F32_PRODUCTS                                                                                                   \
+    .precision = SAM_PRECISION_F32, .element = sizeof(float), .packed_bytes = f32_packed_bytes, .pack = f32_pack,      \
+    .narrow_bytes = f32_narrow_bytes, .narrow = f32_narrow, .multiply = f32_multiply, .peak = f32_peak
+#define VECTOR_STEPS                                                                                                   \
+    .add_signed = add_signed, .perturb = perturb, .norm = norm, .rope = rope, .attend = attend, .gate = gate, .add = add
