@@ -28,14 +28,24 @@ static void read_name(char *name, size_t size)
 #define ARCH_REQ_XCOMP_PERM 0x1023
 #define XFEATURE_XTILEDATA  18
 
-/* __builtin_cpu_supports of gcc 12 does not know AMX; leaf 7, EDX bits 22 (amx-bf16) and 24 (amx-tile). */
+/* The two parts of the tiles' state that the system must save for us: their shapes and their data. */
+static bool system_saves_tiles(void)
+{
+    unsigned low, high;
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return (low >> 17 & 3) == 3;
+}
+
+/* __builtin_cpu_supports of gcc 12 does not know AMX; leaf 7, EDX bits 22 (amx-bf16) and 24 (amx-tile). Linux lends the
+ * tiles only to processes that ask, before their first use; asking again changes nothing. */
 static bool has_amx_bf16(void)
 {
     unsigned a = 7, b, c = 0, d;
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
     (void)b;
     bool present = (d >> 22 & 1) != 0 && (d >> 24 & 1) != 0;
-    return present && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+    return present && system_saves_tiles() && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
 }
 
 void sam_cpu_detect(sam_cpu *cpu)

@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-extern const sam_kernels sam_kernels_avx512_bf16, sam_kernels_avx512, sam_kernels_avx2, sam_kernels_openblas,
-    sam_kernels_portable;
+extern const sam_kernels sam_kernels_amx_bf16, sam_kernels_avx512_bf16, sam_kernels_avx512, sam_kernels_avx2,
+    sam_kernels_openblas, sam_kernels_portable;
 
 static const sam_kernels *const ALL[] = {
 #if defined(__x86_64__)
-    &sam_kernels_avx512_bf16, &sam_kernels_avx512,   &sam_kernels_avx2,
+    &sam_kernels_amx_bf16, &sam_kernels_avx512_bf16, &sam_kernels_avx512,    &sam_kernels_avx2,
 #endif
-    &sam_kernels_openblas,    &sam_kernels_portable, &sam_kernels_reference, NULL,
+    &sam_kernels_openblas, &sam_kernels_portable,    &sam_kernels_reference, NULL,
 };
 
 const sam_kernels *const *sam_kernels_all(void)

@@ -2,6 +2,8 @@
 
 #include "base/memory.h"
 #include "model/dtype.h"
+#include "support/amx_tiles.h"
+#include "support/amx_trap.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,7 +14,8 @@
 
 #include <cmocka.h>
 
-/* Every set that runs on this machine, held against the reference over odd and even sizes. */
+/* Every set that runs on this machine, held against the reference over odd and even sizes; and, where the CPU can
+ * narrow to bf16, amx-bf16 over emulated tiles. */
 
 static uint64_t random_state = 1;
 
@@ -40,6 +43,13 @@ static uint64_t *random_bits(size_t count)
     return bits;
 }
 
+#if defined(__x86_64__)
+extern const sam_kernels sam_kernels_amx_bf16, sam_kernels_amx_emulated;
+static const sam_kernels *const EMULATED = &sam_kernels_amx_emulated;
+#else
+static const sam_kernels *const EMULATED = NULL;
+#endif
+
 static void for_each_set(void (*check)(const sam_kernels *))
 {
     sam_cpu cpu;
@@ -47,6 +57,8 @@ static void for_each_set(void (*check)(const sam_kernels *))
     for (const sam_kernels *const *set = sam_kernels_all(); *set != NULL; set++)
         if ((*set)->runs_on(&cpu))
             check(*set);
+    if (EMULATED != NULL && EMULATED->runs_on(&cpu))
+        check(EMULATED);
 }
 
 static void expect_close(const sam_kernels *set, const char *what, float got, float expected, float tolerance)
@@ -95,10 +107,11 @@ static void check_product(const sam_kernels *set, size_t rows, size_t k, size_t 
 
 static void check_products(const sam_kernels *set)
 {
-    static const size_t ROWS[] = {1, 5, 6, 13, 60}, K[] = {1, 8, 33, 576}, COLUMNS[] = {16, 48, 64, 80, 208};
-    for (size_t r = 0; r < 5; r++)
-        for (size_t k = 0; k < 4; k++)
-            for (size_t c = 0; c < 5; c++)
+    static const size_t ROWS[] = {1, 5, 6, 13, 16, 17, 32, 33, 60}, K[] = {1, 2, 8, 31, 32, 33, 64, 95, 576};
+    static const size_t COLUMNS[] = {16, 32, 48, 64, 80, 208};
+    for (size_t r = 0; r < sizeof ROWS / sizeof ROWS[0]; r++)
+        for (size_t k = 0; k < sizeof K / sizeof K[0]; k++)
+            for (size_t c = 0; c < sizeof COLUMNS / sizeof COLUMNS[0]; c++)
                 check_product(set, ROWS[r], K[k], COLUMNS[c]);
 }
 
@@ -138,6 +151,82 @@ static void a_product_does_not_depend_on_its_neighbours(void **state)
     (void)state;
     for_each_set(check_neighbours);
 }
+
+/* The row after the last belongs to another thread. */
+static void check_last_row(const sam_kernels *set)
+{
+    enum { K = 40, COLUMNS = 48, STRIDE = COLUMNS + SAM_COLUMNS_SLACK, MOST_ROWS = 49 };
+    float *w = random_floats(MOST_ROWS * K), *x = random_floats(K * STRIDE), *y = random_floats(MOST_ROWS * STRIDE);
+    float *before = random_floats(MOST_ROWS * STRIDE);
+    void *packed = sam_alloc_aligned(set->packed_bytes(K, COLUMNS) + 64, 1);
+    void *narrow = sam_alloc_aligned(set->narrow_bytes(MOST_ROWS, K) + 64, 1);
+    set->pack(x, K, COLUMNS, STRIDE, packed);
+    set->narrow(w, MOST_ROWS, K, narrow);
+    for (size_t rows = 1; rows < MOST_ROWS; rows++) {
+        memcpy(y, before, MOST_ROWS * STRIDE * sizeof *y);
+        set->multiply(narrow, rows, K, packed, COLUMNS, y, STRIDE);
+        assert_memory_equal(y + rows * STRIDE, before + rows * STRIDE, (MOST_ROWS - rows) * STRIDE * sizeof *y);
+    }
+    float *const all[] = {w, x, y, before, packed, narrow};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        sam_free(all[i]);
+}
+
+static void a_product_writes_no_row_beyond_its_own(void **state)
+{
+    (void)state;
+    for_each_set(check_last_row);
+}
+
+static void check_peak(const sam_kernels *set)
+{
+    if (set->peak != NULL) {
+        assert_true(set->peak(1) > 0);
+        assert_true(set->peak(5) == 5 * set->peak(1));
+    }
+}
+
+static void a_peak_counts_what_it_does(void **state)
+{
+    (void)state;
+    for_each_set(check_peak);
+}
+
+#if defined(__x86_64__)
+static void the_instructions_of_amx_bf16_do_what_their_emulation_does(void **state)
+{
+    (void)state;
+    sam_cpu cpu;
+    sam_cpu_detect(&cpu);
+    if (!cpu.avx512_bf16)
+        skip();
+    enum { ROWS = 77, K = 100, COLUMNS = 80, STRIDE = COLUMNS + SAM_COLUMNS_SLACK };
+    const sam_kernels *set = &sam_kernels_amx_bf16;
+    float *w = random_floats(ROWS * K), *x = random_floats(K * STRIDE), *y = random_floats(ROWS * STRIDE);
+    float *expected = random_floats(ROWS * STRIDE);
+    void *packed = sam_alloc_aligned(set->packed_bytes(K, COLUMNS), 1);
+    void *narrow = sam_alloc_aligned(set->narrow_bytes(ROWS, K), 1);
+    set->pack(x, K, COLUMNS, STRIDE, packed);
+    set->narrow(w, ROWS, K, narrow);
+    EMULATED->multiply(narrow, ROWS, K, packed, COLUMNS, expected, STRIDE);
+    assert_false(emulated_in_use());
+    amx_trap_begin();
+    set->multiply(narrow, ROWS, K, packed, COLUMNS, y, STRIDE);
+    assert_int_equal(amx_trap_end() == 0, cpu.amx_bf16);
+    emulated_release(); /* where this CPU has tiles that it may not use, TILERELEASE does not trap */
+    size_t different = 0;
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t c = 0; c < COLUMNS; c++) {
+            different += y[r * STRIDE + c] != expected[r * STRIDE + c];
+            expect_close(set, "a product", y[r * STRIDE + c], expected[r * STRIDE + c], cpu.amx_bf16 ? 1e-5f : 0);
+        }
+    if (different > 0)
+        print_message("%zu of %d elements differ between this CPU and the emulation\n", different, ROWS * COLUMNS);
+    void *const all[] = {w, x, y, expected, packed, narrow};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        sam_free(all[i]);
+}
+#endif
 
 static void check_weights(const sam_kernels *set)
 {
@@ -280,6 +369,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_agree_with_the_reference),
         cmocka_unit_test(a_product_does_not_depend_on_its_neighbours),
+        cmocka_unit_test(a_product_writes_no_row_beyond_its_own),
+        cmocka_unit_test(a_peak_counts_what_it_does),
+#if defined(__x86_64__)
+        cmocka_unit_test(the_instructions_of_amx_bf16_do_what_their_emulation_does),
+#endif
         cmocka_unit_test(weights_are_formed_as_the_reference_forms_them),
         cmocka_unit_test(norm_rope_and_gate_agree_with_the_reference),
         cmocka_unit_test(attention_sees_the_prefix_and_what_came_before),
