@@ -11,7 +11,7 @@ _Static_assert(_Alignof(crypto_generichash_state) <= _Alignof(sam_digest_stream)
 
 static crypto_generichash_state *inside(sam_digest_stream *stream)
 {
-    return (crypto_generichash_state *)(void *)stream->opaque;
+    return (crypto_generichash_state *)stream->opaque;
 }
 
 void sam_digest_begin(sam_digest_stream *stream)

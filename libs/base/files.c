@@ -44,7 +44,7 @@ sam_status sam_file_map_open(sam_file_map *file, const char *path, sam_error *er
 void sam_file_map_close(sam_file_map *file)
 {
     if (file->length > 0)
-        munmap((void *)(uintptr_t)file->bytes, file->length);
+        munmap((void *)file->bytes, file->length);
     *file = (sam_file_map){0};
 }
 

@@ -47,7 +47,7 @@ const char *sam_json_unknown(const json_t *object, const char *const known[])
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    json_object_foreach((json_t *)object, name, value)
     {
         size_t i = 0;
         while (known[i] != NULL && strcmp(known[i], name) != 0)

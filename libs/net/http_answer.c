@@ -89,7 +89,7 @@ sam_http_next sam_http_answer_empty(sam_http_request *request, int code)
 sam_http_next sam_http_answer_bytes(sam_http_request *request, int code, const char *type, const void *bytes,
                                     size_t length)
 {
-    void *kept = (void *)(uintptr_t)bytes; /* copied at once, never written */
+    void *kept = (void *)bytes; /* copied at once, never written */
     return give(request, code, MHD_create_response_from_buffer(length, kept, MHD_RESPMEM_MUST_COPY), type);
 }
 

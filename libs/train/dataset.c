@@ -49,8 +49,8 @@ static sam_status find_added_space(const sam_tokenizer *tokenizer, bool *adds_sp
     if (status == SAM_OK && tokens.failed)
         status = sam_fail(err, SAM_NO_MEMORY, "no memory to try the tokenizer");
     if (status == SAM_OK && tokens.length > 0)
-        status = sam_tokenizer_decode(tokenizer, (const uint32_t *)(const void *)tokens.bytes,
-                                      tokens.length / sizeof(uint32_t), &joined, err);
+        status = sam_tokenizer_decode(tokenizer, (const uint32_t *)tokens.bytes, tokens.length / sizeof(uint32_t),
+                                      &joined, err);
     *adds_space = status == SAM_OK && joined.length == 4 && memcmp(joined.bytes, "b  a", 4) == 0;
     sam_buffer_free(&tokens);
     sam_buffer_free(&joined);

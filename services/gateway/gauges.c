@@ -48,7 +48,7 @@ sam_status gateway_gauges_init(gateway_gauges *gauges, sam_error *err)
     if (gauges->metrics == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for metrics");
     for (size_t i = 0; i < sizeof METRICS / sizeof *METRICS; i++) {
-        sam_metric **metric = (sam_metric **)(void *)((char *)gauges + METRICS[i].at);
+        sam_metric **metric = (sam_metric **)((char *)gauges + METRICS[i].at);
         *metric = (METRICS[i].kind == COUNTER ? sam_metrics_counter : sam_metrics_gauge)(
             gauges->metrics, METRICS[i].name, METRICS[i].help, METRICS[i].labels);
         if (*metric == NULL)

@@ -100,7 +100,7 @@ static void worker_pair(gateway_run *run, const char *name, const char *value)
         worker->left = true;
     for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
         if (strcmp(field, NUMBERS[i].name) == 0)
-            (void)sam_parse_u64(value, (uint64_t *)(void *)((char *)worker + NUMBERS[i].offset));
+            (void)sam_parse_u64(value, (uint64_t *)((char *)worker + NUMBERS[i].offset));
 }
 
 static void take_holders(gateway_run *run, const redisReply *holders)
