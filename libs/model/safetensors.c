@@ -108,7 +108,7 @@ static sam_status parse_metadata(const char *path, const json_t *metadata, sam_e
     json_t *value;
     if (metadata != NULL && !json_is_object(metadata))
         return sam_fail(err, SAM_CORRUPT, "%s: \"__metadata__\" is no object of texts", path);
-    json_object_foreach((json_t *)(uintptr_t)metadata, name, value)
+    json_object_foreach((json_t *)metadata, name, value)
     {
         if (!json_is_string(value))
             return sam_fail(err, SAM_CORRUPT, "%s: \"__metadata__\" member \"%.64s\" is no text", path, name);
@@ -451,8 +451,9 @@ static json_t *shape_json(const sam_tensor *t)
 static json_t *tensor_json(const sam_tensor *t, uint64_t offset, uint64_t length)
 {
     const char *dtype = t->dtype == SAM_F32 ? "F32" : t->dtype == SAM_F16 ? "F16" : "BF16";
+    uint64_t end = offset + length;
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype, "shape", shape_json(t), "data_offsets", (json_int_t)offset,
-                     (json_int_t)(offset + length));
+                     (json_int_t)end);
 }
 
 static sam_status tensor_length(const sam_tensor *t, uint64_t *length, sam_error *err)

@@ -10,13 +10,20 @@
 #define SPACE_MARK        "\xe2\x96\x81"
 #define SPACE_MARK_LENGTH 3
 
+/* -1: not one of the digits that such vocabularies use, which are upper case. */
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 int sam_spm_byte(const char *text, size_t length)
 {
-    static const char DIGITS[] = "0123456789ABCDEF";
     if (length != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>')
         return -1;
-    const char *high = memchr(DIGITS, text[3], 16), *low = memchr(DIGITS, text[4], 16);
-    return high == NULL || low == NULL ? -1 : (int)((high - DIGITS) << 4 | (low - DIGITS));
+    int high = hex_digit(text[3]), low = hex_digit(text[4]);
+    return high < 0 || low < 0 ? -1 : 16 * high + low;
 }
 
 static sam_status normalize(sam_encoding *encoding, const char *text, size_t length, bool first, sam_error *err)

@@ -45,8 +45,11 @@ static sam_status parse(hub *now, sam_error *err)
 {
     const char *at = now->from->text + strlen("hf:");
     snprintf(now->revision, sizeof now->revision, "main");
-    bool good = take_part(now->org, sizeof now->org, &at, "/@") && *at++ == '/' &&
-                take_part(now->name, sizeof now->name, &at, "/@");
+    bool good = take_part(now->org, sizeof now->org, &at, "/@") && *at == '/';
+    if (good) {
+        at++;
+        good = take_part(now->name, sizeof now->name, &at, "/@");
+    }
     if (good && *at == '@') {
         at++;
         good = take_part(now->revision, sizeof now->revision, &at, "/");

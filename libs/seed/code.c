@@ -18,8 +18,10 @@ uint8_t sam_code_encode(double value)
     if (size >= SAM_CODE_LARGEST)
         return value < 0 ? 0xff : 0x7f;
     unsigned exponent = 0;
-    for (; size >= 16; size /= 2) /* exact: a power of two */
+    while (size >= 16) {
+        size /= 2; /* exact: a power of two */
         exponent++;
+    }
     unsigned units = nearest_even(size); /* 0..16 */
     /* From 8 up the leading bit of `units` is implied, and adding it carries into the exponent field by itself:
      * units = 8 + m at shift x is the field (x + 1, m), which is 8 x + units. */

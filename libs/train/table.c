@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "train/table_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 typedef enum table_format { FORMAT_UNKNOWN, FORMAT_JSONL, FORMAT_TSV, FORMAT_CSV } table_format;
@@ -75,10 +76,10 @@ table_names table_column_names(const sam_table *table, const table_row *row)
         const char *comma = used == 0 ? "" : ", ";
         size_t length = strlen(comma) + strlen(table->columns[i]);
         if (length >= room - used) {
-            strcpy(names.text + used, used == 0 ? "..." : ", ...");
+            snprintf(names.text + used, sizeof names.text - used, "%s...", comma);
             break;
         }
-        strcpy(stpcpy(names.text + used, comma), table->columns[i]);
+        snprintf(names.text + used, room - used, "%s%s", comma, table->columns[i]);
         used += length;
     }
     return names;

@@ -47,7 +47,10 @@ static sam_status read_quoted(const sam_table *table, cursor *c, table_cell *fie
     char *out = ++c->at;
     field->text = out;
     while (c->at < c->end) {
-        if (*c->at == '"' && (++c->at == c->end || *c->at != '"')) {
+        bool quote = *c->at == '"';
+        if (quote)
+            c->at++;
+        if (quote && (c->at == c->end || *c->at != '"')) {
             field->length = (size_t)(out - field->text);
             if (at_break(c, &length) || *c->at == c->separator)
                 return SAM_OK;
