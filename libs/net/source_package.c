@@ -29,8 +29,6 @@
 
 #define ACCEPT "Accept: application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.5, text/html;q=0.2"
 
-extern char **environ;
-
 typedef struct package {
     const source *from;
     char name[100], version[60];
@@ -106,7 +104,7 @@ static sam_status ask_pip(char *out, size_t size, sam_error *err)
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    int failure = posix_spawnp(&pid, words[0], &actions, NULL, (char *const *)(uintptr_t)words, environ);
+    int failure = posix_spawnp(&pid, words[0], &actions, NULL, (char *const *)words, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     size_t used = 0;
