@@ -152,7 +152,7 @@ static void check_header(sam_http_request *request)
         refuse_stopping(request);
     else if (code == 400)
         sam_http_answer_fail(request, SAM_INVALID, "the request target has an escape that is not valid");
-    else if (code != 0)
+    else if (request->route == NULL)
         refuse_route(request, code, allow);
     else if (request->server->options.token_count > 0 && !request->route->open && !token_fits(request))
         refuse_token(request);
@@ -273,12 +273,13 @@ static sam_status take_options(sam_http_server *server, const sam_http_server_op
     options->max_connections = (unsigned)or_default(given->max_connections, 10000);
     options->idle_timeout_s = (unsigned)or_default(given->idle_timeout_s, 60);
     options->stop_grace_ms = (unsigned)or_default(given->stop_grace_ms, 5000);
-    options->token_count = given->tokens == NULL ? 0 : given->token_count;
+    size_t count = given->tokens == NULL ? 0 : given->token_count;
+    options->token_count = count;
     options->tokens = NULL;
-    server->tokens = sam_arena_array(&server->arena, options->token_count, sizeof *server->tokens);
+    server->tokens = sam_arena_array(&server->arena, count, sizeof *server->tokens);
     if (server->tokens == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory starting an HTTP server");
-    for (size_t i = 0; i < options->token_count; i++)
+    for (size_t i = 0; i < count; i++)
         sam_digest_of(&server->tokens[i], given->tokens[i], strlen(given->tokens[i]));
     return SAM_OK;
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define NO_SLOT UINT32_MAX
+#define WAKE_UP 0 /* in epoll, where no ticket is 0 */
 
 static void list_insert(sam_http_server *server, sam_http_request *request)
 {
@@ -190,15 +191,18 @@ static int expire(sam_http_server *server)
     return left > 60000 ? 60000 : (int)left;
 }
 
+/* The wake-up is taken out of its file without the lock: it only says that there is something to look at under it. */
+static void take_wake_up(const sam_http_server *server, const struct epoll_event *events, int count)
+{
+    eventfd_t times;
+    for (int i = 0; i < count; i++)
+        if (events[i].data.u64 == WAKE_UP)
+            (void)eventfd_read(server->wake_fd, &times);
+}
+
 static void take_event(sam_http_server *server, const struct epoll_event *event)
 {
-    if (event->data.u64 == 0) {
-        uint64_t count;
-        ssize_t got = read(server->wake_fd, &count, sizeof count);
-        (void)got;
-        return;
-    }
-    sam_http_request *request = find(server, event->data.u64);
+    sam_http_request *request = event->data.u64 == WAKE_UP ? NULL : find(server, event->data.u64);
     if (request != NULL && request->waiting.suspended) {
         request->waiting.gone = true;
         wake(server, request, SAM_HTTP_RESUMED);
@@ -214,6 +218,7 @@ static void *watch(void *argument)
         int timeout = expire(server);
         pthread_mutex_unlock(&server->lock);
         int count = epoll_wait(server->epoll, events, 64, timeout);
+        take_wake_up(server, events, count);
         pthread_mutex_lock(&server->lock);
         for (int i = 0; i < count; i++)
             take_event(server, &events[i]);
@@ -227,7 +232,7 @@ sam_status sam_http_watch_start(sam_http_server *server, sam_error *err)
     server->first_free = NO_SLOT;
     server->epoll = epoll_create1(EPOLL_CLOEXEC);
     server->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = 0};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WAKE_UP};
     if (server->epoll < 0 || server->wake_fd < 0 ||
         epoll_ctl(server->epoll, EPOLL_CTL_ADD, server->wake_fd, &event) != 0)
         return sam_fail_errno(err, SAM_UNAVAILABLE, errno, "cannot watch HTTP connections");

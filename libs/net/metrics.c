@@ -220,36 +220,38 @@ static void index_all(sam_metric *metric)
         metric->index[place_of(metric, metric->series[i].labels)] = (uint32_t)(i + 1);
 }
 
-static bool room_for_one(sam_metric *metric)
+/* The place after the last series; NULL: out of memory. */
+static series *room_for_one(sam_metric *metric)
 {
     if (metric->series_count < metric->series_room)
-        return true;
+        return &metric->series[metric->series_count];
     size_t room = metric->series_room == 0 ? 4 : metric->series_room * 2;
     series *grown = sam_realloc(metric->series, room, sizeof *grown);
     if (grown != NULL)
         metric->series = grown;
     uint32_t *index = grown == NULL ? NULL : sam_alloc(room * 2, sizeof *index);
     if (index == NULL)
-        return false;
+        return NULL;
     sam_free(metric->index);
     metric->index = index;
     metric->index_size = room * 2;
     metric->series_room = room;
     index_all(metric);
-    return true;
+    return &metric->series[metric->series_count];
 }
 
 static series *new_series(sam_metric *metric, const char *labels)
 {
     series one = {.labels = sam_strdup(labels), .below = sam_alloc(metric->bound_count, sizeof *one.below)};
-    if (one.labels == NULL || one.below == NULL || !room_for_one(metric)) {
+    series *made = one.labels == NULL || one.below == NULL ? NULL : room_for_one(metric);
+    if (made == NULL) {
         sam_free(one.labels);
         sam_free(one.below);
         return NULL;
     }
-    metric->index[place_of(metric, labels)] = (uint32_t)metric->series_count + 1;
-    metric->series[metric->series_count] = one;
-    return &metric->series[metric->series_count++];
+    *made = one;
+    metric->index[place_of(metric, labels)] = (uint32_t)++metric->series_count;
+    return made;
 }
 
 static series *find_series(sam_metric *metric, const char *labels)

@@ -152,7 +152,7 @@ static sam_status read_reply(sam_redis *redis, uint32_t timeout_ms, redisReply *
 
 static sam_status append(sam_redis *redis, int count, const char *const *words, const size_t *lengths, sam_error *err)
 {
-    const char **argv = (const char **)(uintptr_t)words; /* hiredis forgot one const */
+    const char **argv = (const char **)words; /* hiredis forgot one const */
     if (redisAppendCommandArgv(redis->context, count, argv, lengths) == REDIS_OK)
         return SAM_OK;
     return broken(redis, err);
@@ -240,7 +240,7 @@ static sam_status ensure_connected(sam_redis *redis, sam_error *err)
     if (redis->backoff_ms > 0 && sam_monotonic_ms() < redis->not_before_ms) {
         if (err != NULL)
             *err = redis->last_failure;
-        return redis->last_failure.status;
+        return sam_failed(redis->last_failure.status);
     }
     sam_error failure = {0};
     sam_status status = connect_once(redis, &failure);
@@ -382,7 +382,7 @@ sam_status sam_redis_batch_add(sam_redis_batch *batch, sam_error *err, int count
                                const size_t *lengths)
 {
     char *command = NULL;
-    const char **argv = (const char **)(uintptr_t)words;
+    const char **argv = (const char **)words;
     int length = batch_grow(batch) ? redisFormatCommandArgv(&command, count, argv, lengths) : -1;
     if (length < 0)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for a batch of %zu Redis commands", batch->count + 1);

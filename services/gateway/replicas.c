@@ -43,7 +43,18 @@ sam_status gateway_base_of(const gateway_run *run, const sam_model **model, sam_
 
 /* ---- bringing a replica to a round ---- */
 
-/* Applies the rounds of a page: u32 length and bytes of each. */
+/* Where the rounds of a page are: u32 length and bytes of each. */
+static sam_status split_page(const sam_buffer *page, uint64_t count, const uint8_t **rounds, size_t *lengths,
+                             sam_error *err)
+{
+    sam_reader in = sam_reader_of(page->bytes, page->length);
+    for (uint64_t i = 0; i < count; i++) {
+        lengths[i] = sam_get_u32(&in);
+        rounds[i] = sam_get_bytes(&in, lengths[i]);
+    }
+    return in.failed ? sam_fail(err, SAM_INTERNAL, "a page of the log ends early") : SAM_OK;
+}
+
 static sam_status apply_page(sam_replica *replica, const sam_buffer *page, uint64_t count, sam_error *err)
 {
     const uint8_t **rounds = sam_alloc(count, sizeof *rounds);
@@ -51,13 +62,8 @@ static sam_status apply_page(sam_replica *replica, const sam_buffer *page, uint6
     sam_status status = SAM_OK;
     if (rounds == NULL || lengths == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory applying %" PRIu64 " rounds", count);
-    sam_reader in = sam_reader_of(page->bytes, page->length);
-    for (uint64_t i = 0; status == SAM_OK && i < count; i++) {
-        lengths[i] = sam_get_u32(&in);
-        rounds[i] = sam_get_bytes(&in, lengths[i]);
-    }
-    if (status == SAM_OK && in.failed)
-        status = sam_fail(err, SAM_INTERNAL, "a page of the log ends early");
+    else
+        status = split_page(page, count, rounds, lengths, err);
     if (status == SAM_OK)
         status = sam_replica_apply_encoded(replica, rounds, lengths, (size_t)count, err);
     sam_free(rounds);
