@@ -47,7 +47,7 @@ static sam_status judge_split(judging *now, sam_trainer *trainer, const sam_data
     return status;
 }
 
-static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *trainer, cli_score scores[2],
+static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *trainer, cli_score *scores,
                             sam_error *err)
 {
     double threshold = 0;
@@ -60,8 +60,8 @@ static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *tr
     return status;
 }
 
-/* With all cores, in this process. */
-static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, cli_score scores[2], sam_error *err)
+/* With all cores, in this process; `scores` are of dev and test. */
+static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, cli_score *scores, sam_error *err)
 {
     const sam_engine_options options = {.precision = t->settings.product, .kernel = t->kernel};
     sam_engine *engine = NULL;
