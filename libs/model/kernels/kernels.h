@@ -11,8 +11,11 @@
  * need no reduction across lanes. Columns are tokens; a column count handed to a kernel is a multiple of
  * SAM_COLUMNS, and SAM_COLUMNS_SLACK more floats may be read, and rewritten, past the end of each buffer.
  *
- * Every output element is summed in the order of k, whatever the other rows and columns are: a token's result does not
- * depend on its neighbours in the batch, nor on the number of threads.
+ * The sets, best first: amx-bf16, avx512-bf16; avx512, avx2, openblas, portable in f32.
+ *
+ * Every output element is summed in the order of k (amx-bf16: 32 of k at a time, even and odd ones apart), whatever the
+ * other rows and columns are: a token's result does not depend on its neighbours in the batch, nor on the number of
+ * threads.
  *
  * Tolerance against sam_kernels_reference (kernels_test.c): f32 kernels 2e-6 of the sum of |w x|; bf16 as f32, after
  * both factors are rounded to bf16. Thread safety: pure functions of their arguments.
