@@ -149,45 +149,33 @@ static size_t widest(const sam_model_config *config)
 
 static bool make_stream(const sam_engine *engine, sam_stream *stream, size_t stride)
 {
-    const sam_model_config *config = sam_model_configuration(engine->model);
-    size_t queries = (size_t)config->heads * config->head_size, keys = (size_t)config->kv_heads * config->head_size;
-    const size_t features[SAM_ACTIVATIONS] = {
-        [SAM_ACT_RESIDUAL] = config->hidden,
-        [SAM_ACT_NORMED] = config->hidden,
-        [SAM_ACT_Q] = queries,
-        [SAM_ACT_K] = keys,
-        [SAM_ACT_V] = keys,
-        [SAM_ACT_ATTENDED] = queries,
-        [SAM_ACT_GATE] = config->intermediate,
-        [SAM_ACT_UP] = config->intermediate,
-    };
     for (size_t i = 0; i < SAM_ACTIVATIONS; i++) {
-        stream->act[i] = sam_alloc_aligned(features[i] * stride + SAM_COLUMNS_SLACK, sizeof(float));
+        size_t features = sam_forward_features(engine, (sam_activation)i);
+        stream->act[i] = sam_alloc_aligned(features * stride + SAM_COLUMNS_SLACK, sizeof(float));
         if (stream->act[i] == NULL)
             return false;
     }
-    stream->packed = sam_alloc_aligned(engine->kernels->packed_bytes(widest(config), stride) + 256, 1);
+    stream->packed = sam_alloc_aligned(
+        engine->kernels->packed_bytes(widest(sam_model_configuration(engine->model)), stride) + 256, 1);
     return stream->packed != NULL;
 }
 
-/* Room for the rows of a tile of any product, and for a whole vector of any tensor. */
-static size_t tile_floats(const sam_engine *engine, unsigned variants)
+/* Room for the rows of a tile of any product, and for a whole vector of any tensor, of up to so many variants: fewer of
+ * them have larger tiles. */
+static bool make_thread_room(const sam_engine *engine, sam_thread_room *room, unsigned most_variants, size_t keys)
 {
-    size_t most = 0, longest = 0;
+    size_t floats = 0, bytes = 0;
     for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
         size_t k = (size_t)sam_model_tensor_at(engine->model, i)->columns;
-        longest = k > longest ? k : longest;
-        size_t floats = sam_forward_tile_rows(variants, k) * k;
-        most = floats > most ? floats : most;
+        for (unsigned variants = 1; variants <= most_variants; variants++) {
+            size_t formed = variants * sam_forward_formed_rows(variants, k) * k;
+            size_t narrow = variants * engine->kernels->narrow_bytes(sam_forward_tile_rows(variants, k), k);
+            floats = formed > floats ? formed : floats;
+            bytes = narrow > bytes ? narrow : bytes;
+        }
     }
-    return most > longest ? most : longest;
-}
-
-static bool make_thread_room(const sam_engine *engine, sam_thread_room *room, unsigned variants, size_t keys)
-{
-    size_t floats = tile_floats(engine, variants);
-    room->rows = sam_alloc_aligned(variants * floats, sizeof(float));
-    room->narrow = sam_alloc_aligned(2 * floats + 64, sizeof(float));
+    room->rows = sam_alloc_aligned(floats, sizeof(float));
+    room->narrow = sam_alloc_aligned(bytes + 256, 1);
     room->attention = sam_alloc_aligned(keys + 1, SAM_COLUMNS * sizeof(float));
     return room->rows != NULL && room->narrow != NULL && room->attention != NULL;
 }
@@ -329,8 +317,7 @@ static void embed_column(void *argument, size_t index, unsigned thread)
     sam_engine *engine = argument;
     size_t hidden = sam_model_configuration(engine->model)->hidden;
     float *row[SAM_VARIANTS_MAX];
-    sam_forward_rows(engine, &engine->rooms[thread], engine->embeddings, engine->pass->batch->tokens[index], 1, hidden,
-                     row);
+    sam_forward_form(engine, &engine->rooms[thread], engine->embeddings, engine->pass->batch->tokens[index], 1, row);
     for (unsigned v = 0; v < engine->variants; v++)
         for (size_t f = 0; f < hidden; f++)
             engine->streams[v].act[SAM_ACT_RESIDUAL][f * engine->stride + index] = row[v][f];
@@ -364,7 +351,7 @@ static sam_status run_blocks(sam_engine *engine, sam_error *err)
         return SAM_OK;
     }
     if (pass->first_block == pass->end_block)
-        sam_forward_gather(engine, SAM_ACT_RESIDUAL, config->hidden, &engine->scored);
+        sam_forward_gather(engine, SAM_ACT_RESIDUAL, &engine->scored);
     return sam_forward_head(engine, &engine->scored, err);
 }
 

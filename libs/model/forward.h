@@ -28,17 +28,17 @@ typedef struct sam_stream {
     void *packed; /* the factor of the next product, as the kernel wants it */
 } sam_stream;
 
-/* What one thread took, where the run is profiled. `formed` is how much of the present step went into forming weights,
- * which is not to be counted twice. */
+/* What one thread took, where the run is profiled. `counted` is how much of the present step went into parts of
+ * other phases, which is not to be counted twice. */
 typedef struct sam_thread_clock {
     sam_profile took;
-    uint64_t formed;
+    uint64_t counted;
 } sam_thread_clock;
 
 /* Scratch of one thread. */
 typedef struct sam_thread_room {
-    float *rows;             /* [variants][rows of a tile][k] */
-    void *narrow;            /* one variant of it, as the kernel wants it */
+    float *rows;             /* [variants][a few rows][k]: small enough for the first-level cache */
+    void *narrow;            /* [variants][rows of a tile][k], as the kernel wants them */
     float *attention;        /* [keys][SAM_COLUMNS] */
     sam_thread_clock *clock; /* NULL: not profiled */
 } sam_thread_room;
@@ -90,17 +90,33 @@ size_t sam_padded(size_t columns); /* up to a multiple of SAM_COLUMNS */
 void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, sam_pool_function function,
                        void *context);
 
-/* stream[v].packed = pack(x of v), for `columns` padded columns; x names the activation. */
-void sam_forward_pack(sam_engine *engine, sam_activation x, size_t k, size_t columns);
+/* What columns go through between two products, done share by share while a share is in cache. In this order, each
+ * where it is asked for:
+ *     residual += normed;  normed = norm(residual);  packed = pack(x)
+ */
+typedef struct sam_column_step {
+    bool add, norm, pack;
+    size_t weight;    /* of the norm: a tensor */
+    sam_activation x; /* what is packed, for the products that follow */
+} sam_column_step;
+
+void sam_forward_columns(sam_engine *engine, const sam_column_step *step, size_t columns);
 /* All products of x (packed before), which has the same k for each. */
 void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
-/* normed = norm(residual) with a norm vector of the model. */
-void sam_forward_norm(sam_engine *engine, size_t tensor, size_t columns);
-/* residual += normed */
-void sam_forward_add(sam_engine *engine, size_t columns);
+/* out of gate_up[0] = silu(gate_up[0] x) * (gate_up[1] x); the two have as many rows. */
+void sam_forward_gated(sam_engine *engine, const sam_product gate_up[2], size_t columns);
 /* Brings the columns of `live` together at the front of a [features][stride] array of each variant. */
-void sam_forward_gather(sam_engine *engine, sam_activation x, size_t features, const sam_live *live);
-void sam_forward_attend(sam_engine *engine, const sam_live *live);
+void sam_forward_gather(sam_engine *engine, sam_activation x, const sam_live *live);
+
+/* Rotary position embedding's tables, [head_size / 2][stride] each. */
+typedef struct sam_rotation {
+    const float *cosine, *sine;
+} sam_rotation;
+
+void sam_forward_rotate(sam_engine *engine, sam_activation x, size_t heads, size_t columns,
+                        const sam_rotation *rotation);
+/* attended = attention of the live columns' queries, which it rotates first. */
+void sam_forward_attend(sam_engine *engine, const sam_live *live, const sam_rotation *rotation);
 
 /* The families' blocks. `last`: keep the scored columns only. */
 void sam_llama_block(sam_engine *engine, uint32_t block, bool last);
@@ -108,9 +124,18 @@ void sam_llama_block(sam_engine *engine, uint32_t block, bool last);
 /* From the live residual to pass->scores. */
 sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err);
 
-/* Form rows of a tensor for each variant, in a thread's room. Returns how many rows a tile of width k may have. */
+/* Width of an activation: how many features it has. */
+size_t sam_forward_features(const sam_engine *engine, sam_activation x);
+
+/* How many rows of width k a tile has (narrowed, of all variants), and how many are formed as floats at a time. */
 size_t sam_forward_tile_rows(unsigned variants, size_t k);
-void sam_forward_rows(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
-                      size_t k, float *out[]);
+size_t sam_forward_formed_rows(unsigned variants, size_t k);
+
+/* Rows of a tensor for each variant in a thread's room: as floats (at most sam_forward_formed_rows of them), or
+ * narrowed for multiply (at most a tile). */
+void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
+                      float *out[]);
+void sam_forward_form_narrow(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row,
+                             uint64_t rows, const void *out[]);
 
 #endif

@@ -23,13 +23,11 @@ static size_t product_stride(const head_context *context)
 }
 
 /* Logits of output rows [row, row + rows) for every live column, of one variant after the other. */
-static void multiply_rows(const head_context *context, const sam_thread_room *room, float *formed, size_t rows,
-                          unsigned variant, float *out)
+static void multiply_rows(const head_context *context, const void *weights, size_t rows, unsigned variant, float *out)
 {
     const sam_engine *engine = context->engine;
     size_t hidden = sam_model_configuration(engine->model)->hidden;
-    engine->kernels->narrow(formed, rows, hidden, room->narrow);
-    engine->kernels->multiply(room->narrow, rows, hidden, engine->streams[variant].packed, context->columns, out,
+    engine->kernels->multiply(weights, rows, hidden, engine->streams[variant].packed, context->columns, out,
                               product_stride(context));
 }
 
@@ -42,13 +40,11 @@ static void score_target(void *argument, size_t index, unsigned thread)
     for (size_t before = 0; before < index; before++)
         if (scores[before].target == scores[index].target)
             return; /* that one's turn does all scores of this target */
-    size_t hidden = sam_model_configuration(engine->model)->hidden;
-    float *formed[SAM_VARIANTS_MAX],
-        *logits = context->products + thread * context->tile_rows * product_stride(context);
-    const sam_thread_room *room = &engine->rooms[thread];
-    sam_forward_rows(engine, room, engine->output, scores[index].target, 1, hidden, formed);
+    float *logits = context->products + thread * context->tile_rows * product_stride(context);
+    const void *weights[SAM_VARIANTS_MAX];
+    sam_forward_form_narrow(engine, &engine->rooms[thread], engine->output, scores[index].target, 1, weights);
     for (unsigned v = 0; v < engine->variants; v++) {
-        multiply_rows(context, room, formed[v], 1, v, logits);
+        multiply_rows(context, weights[v], 1, v, logits);
         for (size_t i = index; i < pass->batch->score_count; i++)
             if (scores[i].target == scores[index].target)
                 pass->scores[v][i] = logits[context->place[i]];
@@ -59,14 +55,13 @@ static void sum_tile(void *argument, size_t index, unsigned thread)
 {
     const head_context *context = argument;
     const sam_engine *engine = context->engine;
-    size_t hidden = sam_model_configuration(engine->model)->hidden, row = index * context->tile_rows;
+    size_t row = index * context->tile_rows;
     size_t left = context->vocabulary - row, rows = left < context->tile_rows ? left : context->tile_rows;
-    float *formed[SAM_VARIANTS_MAX],
-        *logits = context->products + thread * context->tile_rows * product_stride(context);
-    const sam_thread_room *room = &engine->rooms[thread];
-    sam_forward_rows(engine, room, engine->output, row, rows, hidden, formed);
+    float *logits = context->products + thread * context->tile_rows * product_stride(context);
+    const void *weights[SAM_VARIANTS_MAX];
+    sam_forward_form_narrow(engine, &engine->rooms[thread], engine->output, row, rows, weights);
     for (unsigned v = 0; v < engine->variants; v++) {
-        multiply_rows(context, room, formed[v], rows, v, logits);
+        multiply_rows(context, weights[v], rows, v, logits);
         for (size_t c = 0; c < context->live->count; c++) {
             size_t at = (v * context->tiles + index) * context->columns + c;
             float top = -INFINITY, sum = 0;
@@ -141,8 +136,8 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
     bool good = context.place != NULL && context.products != NULL;
     if (good) {
         find_places(&context);
-        sam_forward_norm(engine, engine->final_norm, context.columns);
-        sam_forward_pack(engine, SAM_ACT_NORMED, config->hidden, context.columns);
+        const sam_column_step leave = {.norm = true, .weight = engine->final_norm, .pack = true, .x = SAM_ACT_NORMED};
+        sam_forward_columns(engine, &leave, context.columns);
         sam_forward_share(engine, SAM_PHASE_PRODUCTS, batch->score_count, score_target, &context);
         bool any = false;
         for (size_t i = 0; i < batch->score_count; i++)

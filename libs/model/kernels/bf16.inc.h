@@ -71,5 +71,5 @@ static void bf16_narrow(const float *w, size_t rows, size_t k, void *out)
 }
 
 #define BF16_FACTORS                                                                                                   \
-    .precision = SAM_PRECISION_BF16, .element = sizeof(uint16_t), .packed_bytes = bf16_packed_bytes,                   \
+    .precision = SAM_PRECISION_BF16, .panelled = true, .element = sizeof(uint16_t), .packed_bytes = bf16_packed_bytes, \
     .pack = bf16_pack, .narrow_bytes = bf16_narrow_bytes, .narrow = bf16_narrow

@@ -64,7 +64,10 @@ typedef struct sam_kernels {
     size_t element; /* bytes of a narrowed weight */
     bool (*runs_on)(const sam_cpu *cpu);
 
-    /* Products: y[r][c] = sum over k of w[r][k] x[k][c]. */
+    /* Products: y[r][c] = sum over k of w[r][k] x[k][c]. Rows are narrowed one after the other: row r begins at
+     * narrow_bytes(r, k). Where `panelled`, 64 columns may be packed apart from the others: column c, a multiple of 64,
+     * begins at packed_bytes(k, c). */
+    bool panelled;
     size_t (*packed_bytes)(size_t k, size_t columns);
     void (*pack)(const float *x, size_t k, size_t columns, size_t stride, void *packed);
     size_t (*narrow_bytes)(size_t rows, size_t k);

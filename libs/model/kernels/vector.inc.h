@@ -187,20 +187,26 @@ static void add_signed(float *x, const float *offset, const uint64_t *signs, siz
         x[i] += flipped(offset[i], signs, i);
 }
 
-static void perturb(const float *theta, const float *sizes, const uint64_t *signs, float epsilon, size_t count,
-                    float *plus, float *minus)
+/* The offsets go on in a table larger than the second-level cache, which the CPU's own prefetching follows to the end
+ * of a page only. */
+enum { AHEAD = 512 };
+
+static void perturb(const float *base, const sam_weight_shift *shift, size_t count, float *plus, float *minus)
 {
+    const sam_weight_shift s = *shift;
     size_t i = 0;
     for (; i + WIDTH <= count; i += WIDTH) {
-        vec step = sizes == NULL ? broadcast(epsilon) : load(sizes + i) * epsilon;
-        step = (vec)((vec_int)step ^ sign_mask(signs, i));
-        vec centre = load(theta + i);
+        __builtin_prefetch(s.offset + i + AHEAD);
+        vec step = s.sizes == NULL ? broadcast(s.epsilon) : load(s.sizes + i) * s.epsilon;
+        step = (vec)((vec_int)step ^ sign_mask(s.signs, i));
+        vec centre = load(base + i) + (vec)((vec_int)load(s.offset + i) ^ sign_mask(s.offset_signs, i));
         store(plus + i, centre + step);
         if (minus != NULL)
             store(minus + i, centre - step);
     }
     for (; i < count; i++) {
-        float step = flipped(sizes == NULL ? epsilon : sizes[i] * epsilon, signs, i), centre = theta[i];
+        float step = flipped(s.sizes == NULL ? s.epsilon : s.sizes[i] * s.epsilon, s.signs, i);
+        float centre = base[i] + flipped(s.offset[i], s.offset_signs, i);
         plus[i] = centre + step;
         if (minus != NULL)
             minus[i] = centre - step;
@@ -260,15 +266,26 @@ INLINE void score_keys(const sam_attention *a, const float *q, size_t first, siz
     }
 }
 
-INLINE vec weighted(const sam_attention *a, const float *v, const float *scores, size_t keys)
+/* Four features at a time: each score is loaded once for them, and their sums do not wait for each other. */
+enum { VALUES = 4 };
+
+INLINE void add_weighted(const sam_attention *a, size_t d, size_t first, size_t count, const float *scores,
+                         vec sum[VALUES], const int features)
 {
-    vec sum = broadcast(0);
-    for (size_t j = 0; j < a->prefix_count; j++)
-        sum += load(scores + j * WIDTH) * v[a->prefix_first + j];
-    const float *own = scores + a->prefix_count * WIDTH;
-    for (size_t j = 0; j < keys; j++)
-        sum += load(own + j * WIDTH) * v[a->first + j];
-    return sum;
+    const float *v = a->v + d * a->stride + first;
+    for (size_t j = 0; j < count; j++) {
+        vec score = load(scores + j * WIDTH);
+        UNROLL for (int n = 0; n < features; n++) sum[n] += score * v[(size_t)n * a->stride + j];
+    }
+}
+
+INLINE void weigh_values(const sam_attention *a, size_t d, size_t keys, vec inverse, float *out, const int features)
+{
+    vec sum[VALUES];
+    UNROLL for (int n = 0; n < features; n++) sum[n] = broadcast(0);
+    add_weighted(a, d, a->prefix_first, a->prefix_count, a->scratch, sum, features);
+    add_weighted(a, d, a->first, keys, a->scratch + a->prefix_count * WIDTH, sum, features);
+    UNROLL for (int n = 0; n < features; n++) store(out + (d + (size_t)n) * a->q_stride, sum[n] * inverse);
 }
 
 /* WIDTH queries from column q_first + lane on, against all keys that any of them sees. */
@@ -298,9 +315,12 @@ INLINE void attend_lanes(const sam_attention *a, size_t lane)
         sum += weight;
     }
     vec inverse = 1.0f / sum;
-    for (size_t d = 0; d < a->head_size; d++)
-        store(a->out + d * a->q_stride + a->q_first + lane,
-              weighted(a, a->v + d * a->stride, a->scratch, keys) * inverse);
+    float *out = a->out + a->q_first + lane;
+    size_t d = 0;
+    for (; d + VALUES <= a->head_size; d += VALUES)
+        weigh_values(a, d, keys, inverse, out, VALUES);
+    for (; d < a->head_size; d++)
+        weigh_values(a, d, keys, inverse, out, 1);
 }
 
 static void attend(const sam_attention *attention)
@@ -327,6 +347,7 @@ static void add(float *x, const float *y, size_t count)
 
 #define F32_PRODUCTS                                                                                                   \
     .precision = SAM_PRECISION_F32, .element = sizeof(float), .packed_bytes = f32_packed_bytes, .pack = f32_pack,      \
-    .narrow_bytes = f32_narrow_bytes, .narrow = f32_narrow, .multiply = f32_multiply, .peak = f32_peak
+    .panelled = true, .narrow_bytes = f32_narrow_bytes, .narrow = f32_narrow, .multiply = f32_multiply,                \
+    .peak = f32_peak
 #define VECTOR_STEPS                                                                                                   \
     .add_signed = add_signed, .perturb = perturb, .norm = norm, .rope = rope, .attend = attend, .gate = gate, .add = add
