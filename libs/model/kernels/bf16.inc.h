@@ -54,7 +54,7 @@ static void narrow_row(const float *w, size_t k, uint16_t *out)
     const size_t padded = 2 * pairs_of(k);
     size_t i = 0;
     for (; i + 16 <= k; i += 16)
-        _mm256_storeu_si256((__m256i *)(void *)(out + i), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(w + i)));
+        _mm256_storeu_epi16(out + i, (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(w + i)));
     if (i < k) {
         __m256i last = (__m256i)_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(first_lanes(k - i), w + i));
         _mm256_mask_storeu_epi16(out + i, first_lanes(padded - i), last);
