@@ -217,7 +217,7 @@ static double operations_of_forward(const work *w)
     double full = c->blocks - w->manifest.trainable.first_block - 1;
     double attention = 4 * queries; /* of one query and one key */
     return full * (columns * (key_value + others) + scored * length * (length + 1) / 2 * attention) +
-           columns * key_value + scored * (others + length * attention) + scored * OPTIONS * 2 * hidden;
+           columns * key_value + scored * (others + length * attention) + scored * (double)OPTIONS * 2 * hidden;
 }
 
 static long long resident_mb(const char *name)

@@ -143,8 +143,8 @@ const sam_sign_kernel *const *sam_sign_kernels_all(void)
 
 const sam_sign_kernel *sam_sign_kernel_best(void)
 {
-    const sam_sign_kernel *const *kernel = ALL;
-    while (!(*kernel)->runs_here())
-        kernel++;
-    return *kernel;
+    for (size_t i = 0; ALL[i] != NULL; i++)
+        if (ALL[i]->runs_here())
+            return ALL[i];
+    return &PORTABLE;
 }
