@@ -39,10 +39,11 @@ typedef struct sam_move {
 } sam_move;
 
 /* One stretch of parameters as the fast path wants it: everything about parameter first + i in column i, signs as bits
- * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words each. */
+ * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words each.
+ */
 typedef struct sam_direction_row {
-    const float *offset; /* set by the call: what the state adds, before offset_signs. In `room`, or in the state itself:
-                            valid until the next move */
+    const float *offset; /* set by the call: what the state adds, before offset_signs. In `room`, or in the state
+                            itself: valid until the next move */
     float *room;
     uint64_t *offset_signs;
     uint64_t *probe_signs; /* of z; not written when no probe is asked for */
