@@ -1,6 +1,6 @@
 # Samara. Two commands for a new user: `make demo` and `make test`. The build itself is CMake's (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-quick format lint bench clean help dependencies
+.PHONY: build demo test test-quick test-faults format lint bench clean help dependencies
 
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
@@ -26,6 +26,14 @@ test: dependencies ## build and run every test, plain and under address and unde
 
 test-quick: dependencies ## the plain build's tests alone
 	@scripts/test release
+
+# How many schedules of faults, from which seed on, and how many at a time.
+SCHEDULES ?= 200
+SEED      ?= 1
+
+test-faults: build ## kill, pause, cut, fill: SCHEDULES=200 from SEED=1; interrupted, it goes on where it was
+	@SAMARA_BIN=$(BUILD)/bin python3 tests/faults/run.py --schedules $(SCHEDULES) --seed $(SEED) --jobs $(JOBS) \
+		--out $(BUILD)/faults
 
 format: dependencies ## rewrite the sources with clang-format
 	@git ls-files '*.c' '*.h' | xargs clang-format-19 -i

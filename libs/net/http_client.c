@@ -30,6 +30,7 @@ typedef struct transfer {
     sam_status status; /* why a callback ended it */
     sam_error err;
     CURL *easy;
+    bool header_whole; /* its last, empty line has come */
 } transfer;
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -121,6 +122,9 @@ static size_t on_field(char *line, size_t size, size_t count, void *user)
         clear_fields(reply);
         curl_easy_getinfo(now->easy, CURLINFO_RESPONSE_CODE, &code);
         reply->code = (int)code;
+        now->header_whole = false;
+    } else if (length <= 2 && (line[0] == '\r' || line[0] == '\n')) {
+        now->header_whole = true;
     } else if (field_value(line, length, "Content-Length", number, sizeof number)) {
         reply->content_length = sam_parse_u64(number, &value) ? value : UINT64_MAX;
     } else if (field_value(line, length, "Retry-After", number, sizeof number)) {
@@ -377,6 +381,8 @@ sam_status sam_http_send(sam_http_client *client, const sam_http_call *call, sam
             *err = now.err;
         return now.status;
     }
+    if (code == CURLE_OK && !now.header_whole) /* curl takes an end inside the header for an answer without a body */
+        code = CURLE_RECV_ERROR;
     if (code != CURLE_OK)
         return unreachable(client, call, code, err);
     bool good = (reply->code >= 200 && reply->code < 300) || reply->code == 304;

@@ -42,7 +42,8 @@ int main(int argc, char **argv)
 {
     settings set = {.precision = "bf16", .wait_ms = 20000, .threads = 1, .worker = {.name = "worker"}};
     const sam_option table[] = {
-        {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL", "of the ledger, such as http://127.0.0.1:8642"},
+        {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL[,URL...]",
+         "of the ledger, such as http://127.0.0.1:8642, or of several copies: the next is tried when one is away"},
         {"run", SAM_OPTION_TEXT, &set.worker.run, "ID", "the run to work for"},
         {"token", SAM_OPTION_TEXT, &set.worker.token, "TEXT", "bearer token, where the ledger asks for one"},
         {"model", SAM_OPTION_TEXT, &set.worker.model, "PATH", "the base: a GGUF file or a Hugging Face folder"},

@@ -16,6 +16,8 @@
 
 struct sam_session {
     const sam_worker_options *options;
+    char **ledgers; /* their addresses; `at` is the one that answered last */
+    size_t ledger_count, at;
     sam_http_client *client;
     sam_http_reply reply;
     sam_manifest *manifest;
@@ -44,47 +46,68 @@ static bool may_pass(sam_status status)
     return status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
 }
 
-/* Sends until there is an answer, or an error that waiting does not mend. */
-static sam_status patient_call(sam_session *session, sam_http_call *call, sam_error *err)
+/* One try at the ledger that answered last. */
+static sam_status try_call(sam_session *session, const char *rest, sam_http_call *call, sam_error *err)
+{
+    char *url = sam_format("%s/v1/runs/%s/%s", session->ledgers[session->at], session->options->run, rest);
+    if (url == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    call->url = url;
+    sam_status status = sam_http_send(session->client, call, &session->reply, err);
+    sam_free(url);
+    if (status == SAM_OK) {
+        session->traffic.bytes_sent += call->body_length;
+        session->traffic.bytes_received += session->reply.body.length;
+    }
+    return status;
+}
+
+/* Sends until there is an answer, or an error that waiting does not mend: to each ledger in turn, and after each turn
+ * with a longer wait. A worker that leaves has time for one turn. */
+static sam_status call_run(sam_session *session, const char *rest, sam_http_call call, sam_error *err)
 {
     uint32_t wait_ms = BACKOFF_FIRST_MS;
-    for (bool told = false;; told = true) {
-        sam_status status = sam_http_send(session->client, call, &session->reply, err);
-        if (status == SAM_OK) {
-            session->traffic.bytes_sent += call->body_length;
-            session->traffic.bytes_received += session->reply.body.length;
-            if (told)
-                sam_log_info("the ledger answers again");
-            return SAM_OK;
-        }
-        if (!may_pass(status) || session->leaving) /* one try is what a worker that leaves has time for */
+    bool told = false;
+    for (size_t tries = 1;; tries++) {
+        sam_status status = try_call(session, rest, &call, err);
+        if (status == SAM_OK && told)
+            sam_log_info("the ledger answers again");
+        if (!may_pass(status))
             return status;
-        if (!told)
+        session->at = (session->at + 1) % session->ledger_count;
+        bool turn_over = tries % session->ledger_count == 0;
+        if (turn_over && session->leaving)
+            return status;
+        if (turn_over && !told)
             sam_log_warn("waiting for the ledger: %s", err->text);
-        wait_backoff(&wait_ms);
-        if (sam_shutdown_asked())
+        told = told || turn_over;
+        if (turn_over)
+            wait_backoff(&wait_ms);
+        if (cancelled(session))
             return sam_fail(err, SAM_CANCELLED, "told to stop while the ledger was away");
     }
 }
 
-static char *url_of(const sam_session *session, const char *rest)
+/* "http://a:8642,http://b:8642/" */
+static sam_status take_addresses(sam_session *session, const char *list, sam_error *err)
 {
-    const char *ledger = session->options->ledger;
-    size_t length = strlen(ledger);
-    while (length > 0 && ledger[length - 1] == '/')
-        length--;
-    return sam_format("%.*s/v1/runs/%s/%s", (int)length, ledger, session->options->run, rest);
-}
-
-static sam_status call_run(sam_session *session, const char *rest, sam_http_call call, sam_error *err)
-{
-    char *url = url_of(session, rest);
-    if (url == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
-    call.url = url;
-    sam_status status = patient_call(session, &call, err);
-    sam_free(url);
-    return status;
+    for (const char *rest = list; rest != NULL;) {
+        const char *comma = strchr(rest, ',');
+        size_t length = comma == NULL ? strlen(rest) : (size_t)(comma - rest);
+        while (length > 0 && rest[length - 1] == '/')
+            length--;
+        if (length == 0)
+            return sam_fail(err, SAM_INVALID, "--ledger \"%.200s\" has an empty address", list);
+        char **grown = sam_realloc(session->ledgers, session->ledger_count + 1, sizeof *grown);
+        if (grown == NULL)
+            return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+        session->ledgers = grown;
+        if ((grown[session->ledger_count] = sam_strndup(rest, length)) == NULL)
+            return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+        session->ledger_count++;
+        rest = comma == NULL ? NULL : comma + 1;
+    }
+    return SAM_OK;
 }
 
 sam_status sam_session_open(sam_session **session, const sam_worker_options *options, sam_error *err)
@@ -95,7 +118,9 @@ sam_status sam_session_open(sam_session **session, const sam_worker_options *opt
     made->options = options;
     const sam_http_client_options client = {
         .token = options->token, .hint = "is the ledger running?", .cancelled = cancelled, .cancelled_user = made};
-    sam_status status = sam_http_client_new(&made->client, &client, err);
+    sam_status status = take_addresses(made, options->ledger, err);
+    if (status == SAM_OK)
+        status = sam_http_client_new(&made->client, &client, err);
     if (status == SAM_OK)
         status = call_run(made, "manifest", (sam_http_call){.timeout_ms = ANSWER_MS}, err);
     if (status == SAM_OK)
@@ -117,6 +142,9 @@ void sam_session_close(sam_session *session)
 {
     if (session == NULL)
         return;
+    for (size_t i = 0; i < session->ledger_count; i++)
+        sam_free(session->ledgers[i]);
+    sam_free(session->ledgers);
     sam_http_client_free(session->client);
     sam_http_reply_free(&session->reply);
     sam_manifest_free(session->manifest);

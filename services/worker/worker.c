@@ -251,6 +251,17 @@ static sam_status loop(sam_worker *worker, sam_error *err)
     return status == SAM_CANCELLED && sam_shutdown_asked() ? SAM_OK : status;
 }
 
+/* For whoever compares replicas: the same rounds must have led every one of them here. */
+static void say_digest(const sam_worker *worker)
+{
+    sam_digest digest;
+    char hex[SAM_DIGEST_HEX];
+    sam_replica_digest(worker->replica, &digest);
+    sam_digest_hex(hex, &digest);
+    sam_log_info("the state after %llu rounds has the digest %s",
+                 (unsigned long long)sam_replica_round(worker->replica), hex);
+}
+
 sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
 {
     sam_worker worker = {.options = options};
@@ -265,6 +276,7 @@ sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
         sam_log_warn("could not say goodbye: %s", goodbye.text);
     if (joined) {
         write_status(&worker);
+        say_digest(&worker);
         sam_log_info("leaves after %llu slots and %llu evaluations, %llu bytes sent", (unsigned long long)worker.slots,
                      (unsigned long long)worker.evaluations,
                      (unsigned long long)sam_session_traffic(worker.session).bytes_sent);

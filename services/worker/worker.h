@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 typedef struct sam_worker_options {
-    const char *ledger, *run, *token; /* URL, run id, bearer token or NULL */
+    const char *ledger, *run, *token; /* URL or URLs with commas, run id, bearer token or NULL */
     const char *model, *train, *dev;  /* files; dev may be NULL: it then takes no evaluations */
     const char *name;
     const char *cache;       /* folder of activations; NULL: in memory only */
