@@ -215,6 +215,78 @@ static void a_full_round_that_nobody_committed_is_committed_by_the_next(void **s
     test_stage_close(&stage);
 }
 
+/* The one who holds the last chunk may die: somebody who can evaluate has to be there still. */
+static void a_worker_stays_until_the_last_evaluation_is_in(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_manifest draft = test_draft();
+    (void)state;
+    draft.rounds = 1;
+    draft.evaluation.every = 1;
+    draft.lease_ms = 300;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker holder = test_worker_join(&run, ledger.url), other = test_worker_join(&run, ledger.url);
+    test_worker poor = test_worker_join_with(&run, ledger.url, "{\"evaluates\":false}");
+    for (int turn = 0; holder.cursor < 1 || holder.result_count < 2; turn++) {
+        assert_true(turn < 100);
+        test_turn(&holder);
+    }
+    assert_int_equal(holder.results[0].kind, SAM_WORK_EVALUATION);
+    test_turn(&other);
+    test_turn(&poor);
+    assert_int_equal(other.cursor, 1);
+    assert_int_equal(other.status, SAM_RUN_RUNNING);
+    assert_true(test_worker_done(&poor)); /* it could not help */
+    other.wait_ms = 20000;
+    for (int turn = 0; !test_worker_done(&other); turn++) {
+        assert_true(turn < 100);
+        test_turn(&other);
+    }
+    test_turn(&holder);
+    assert_true(holder.refused == 2 && test_worker_done(&holder));
+    assert_int_equal(test_number(ledger.url, run.path, "lost_leases"), 2);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
+/* As a clock that goes back an hour leaves it: the deadline of the lease is an hour away. */
+static void a_lease_from_before_the_clock_went_back_still_ends(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_redis *redis;
+    redisReply *reply;
+    char key[120];
+    sam_manifest draft = test_draft();
+    (void)state;
+    draft.slots = 1;
+    draft.evaluation.every = 0;
+    draft.lease_ms = 300;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    assert_int_equal(sam_redis_open(&redis, &(sam_redis_options){.address = stage.redis.address}, NULL), SAM_OK);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker holder = test_worker_join(&run, ledger.url), other = test_worker_join(&run, ledger.url);
+    test_turn(&holder);
+    assert_int_equal(holder.result_count, 1);
+    snprintf(key, sizeof key, "samara:{%s}:leases", run.manifest->id_hex);
+    assert_int_equal(sam_redis_words(redis, &reply, NULL, "ZINCRBY", key, "3600000", "s:0:0", NULL), SAM_OK);
+    sam_redis_reply_free(reply);
+    other.wait_ms = 20000;
+    test_turn(&other);
+    assert_int_equal(other.result_count, 1);
+    sam_redis_close(redis);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +294,8 @@ int main(void)
         cmocka_unit_test(a_redis_killed_and_started_again_loses_nothing),
         cmocka_unit_test(functions_that_redis_forgot_are_loaded_again),
         cmocka_unit_test(a_full_round_that_nobody_committed_is_committed_by_the_next),
+        cmocka_unit_test(a_worker_stays_until_the_last_evaluation_is_in),
+        cmocka_unit_test(a_lease_from_before_the_clock_went_back_still_ends),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

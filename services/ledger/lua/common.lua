@@ -89,7 +89,16 @@ local function finish(work)
   return found > 0
 end
 
+-- A deadline further off than the longest lease is from before the clock went back: it counts anew.
+local function bring_near(now)
+  local furthest = now + tonumber(redis.call('HGET', STATE, 'lease_ms')) * redis.call('ZCARD', LEASES)
+  for _, work in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '(' .. text(furthest), '+inf')) do
+    redis.call('ZADD', LEASES, text(furthest), work)
+  end
+end
+
 local function expire(now)
+  bring_near(now)
   local late = redis.call('ZRANGEBYSCORE', LEASES, '-inf', text(now))
   for _, work in ipairs(late) do
     give_back(work)

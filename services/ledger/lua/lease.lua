@@ -17,13 +17,14 @@ end
 local now = now_ms()
 expire(now)
 local gone = redis.call('HEXISTS', WORKERS, worker .. ':left') == 1
+local slots_only = redis.call('HEXISTS', WORKERS, worker .. ':slots_only') == 1
 local full = is_full(state) -- then the caller commits, and asks again
 
 -- Up to `wants` pieces of free work, in turn. A worker without dev data would let an evaluation expire and be given it
 -- again, for ever; it gets slots alone, which come after all evaluations.
 local function take_free()
   local from = '-inf'
-  if redis.call('HEXISTS', WORKERS, worker .. ':slots_only') == 1 then
+  if slots_only then
     from = turn_of('s:' .. text(state.head) .. ':0')
   end
   local taken = redis.call('ZRANGEBYSCORE', FREE, from, '+inf', 'LIMIT', 0, wants)
@@ -58,7 +59,13 @@ end
 local quiet = #chosen == 0 and cursor == state.head
 redis.call('HSET', WORKERS, worker .. ':seen', text(now + (quiet and tonumber(ARGV[6]) or 0)))
 local outstanding = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES)
-local reply = {state.status, state.head, full and 1 or 0, outstanding}
+local status = state.status
+if status == 'complete' and slots_only then
+  outstanding = 0
+elseif status == 'complete' and outstanding > 0 then
+  status = 'running' -- for its last evaluation: who holds it may die, and then another has to be there
+end
+local reply = {status, state.head, full and 1 or 0, outstanding}
 for i, work in ipairs(chosen) do
   reply[#reply + 1] = work
   reply[#reply + 1] = valid[i]
