@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static atomic_bool asked;
+static atomic_uint hangups;
 static int pipe_ends[2] = {-1, -1};
 
 void sam_shutdown_ask(void)
@@ -48,4 +49,22 @@ bool sam_shutdown_asked(void)
 int sam_shutdown_fd(void)
 {
     return pipe_ends[0];
+}
+
+static void on_hangup(int number)
+{
+    (void)number;
+    atomic_fetch_add(&hangups, 1);
+}
+
+void sam_hangups_catch(void)
+{
+    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+unsigned sam_hangups(void)
+{
+    return atomic_load(&hangups);
 }

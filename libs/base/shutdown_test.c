@@ -69,11 +69,22 @@ static void asking_from_inside_is_as_good_as_a_signal(void **state)
     assert_int_equal(poll(&asked, 1, 0), 1);
 }
 
+static void a_hangup_is_counted_and_ends_nothing(void **state)
+{
+    (void)state;
+    sam_hangups_catch();
+    assert_int_equal(sam_hangups(), 0);
+    raise(SIGHUP);
+    raise(SIGHUP);
+    assert_int_equal(sam_hangups(), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_signal_asks_and_the_second_ends),
         cmocka_unit_test(asking_from_inside_is_as_good_as_a_signal),
+        cmocka_unit_test(a_hangup_is_counted_and_ends_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

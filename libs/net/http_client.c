@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
+#include "net/access.h"
 
 #include <curl/curl.h>
 #include <jansson.h>
@@ -17,7 +18,7 @@
 struct sam_http_client {
     CURL *easy;
     CURLM *multi; /* driven by hand, so that `cancelled` is asked while nothing arrives */
-    char *authorization, *hint, *user_agent;
+    char *authorization, *hint, *user_agent, *token_file, *ca_file;
     sam_http_client_options options;
     char curl_error[CURL_ERROR_SIZE];
 };
@@ -46,6 +47,22 @@ static char *copy_or_null(const char *text)
     return text == NULL ? NULL : sam_strdup(text);
 }
 
+/* `*changed`: it is another one than before. */
+static sam_status take_token(sam_http_client *client, bool *changed, sam_error *err)
+{
+    char token[SAM_TOKEN_MOST + 1];
+    sam_status status = sam_token_read(token, client->token_file, err);
+    if (status != SAM_OK)
+        return status;
+    char *line = sam_format("Authorization: Bearer %s", token);
+    if (line == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for a token");
+    *changed = client->authorization == NULL || strcmp(client->authorization, line) != 0;
+    sam_free(client->authorization);
+    client->authorization = line;
+    return SAM_OK;
+}
+
 sam_status sam_http_client_new(sam_http_client **out, const sam_http_client_options *options, sam_error *err)
 {
     *out = NULL;
@@ -58,13 +75,20 @@ sam_status sam_http_client_new(sam_http_client **out, const sam_http_client_opti
     client->multi = curl_multi_init();
     client->authorization = options->token == NULL ? NULL : sam_format("Authorization: Bearer %s", options->token);
     client->hint = copy_or_null(options->hint);
+    client->token_file = copy_or_null(options->token_file);
+    client->ca_file = copy_or_null(options->ca_file);
     client->user_agent = sam_strdup(options->user_agent == NULL ? "samara/" SAMARA_VERSION : options->user_agent);
     bool good = client->easy != NULL && client->multi != NULL && client->user_agent != NULL &&
                 (options->token == NULL || client->authorization != NULL) &&
-                (options->hint == NULL || client->hint != NULL);
-    if (!good) {
+                (options->hint == NULL || client->hint != NULL) &&
+                (options->token_file == NULL || client->token_file != NULL) &&
+                (options->ca_file == NULL || client->ca_file != NULL);
+    sam_status status = good ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory making an HTTP client");
+    if (good && client->token_file != NULL)
+        status = take_token(client, &good, err);
+    if (status != SAM_OK) {
         sam_http_client_free(client);
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory making an HTTP client");
+        return status;
     }
     *out = client;
     return SAM_OK;
@@ -81,6 +105,8 @@ void sam_http_client_free(sam_http_client *client)
     sam_free(client->authorization);
     sam_free(client->hint);
     sam_free(client->user_agent);
+    sam_free(client->token_file);
+    sam_free(client->ca_file);
     sam_free(client);
 }
 
@@ -162,9 +188,9 @@ static size_t on_bytes(char *bytes, size_t size, size_t count, void *user)
 
 /* ---- the call ---- */
 
-static void set_certificates(CURL *easy)
+static void set_certificates(CURL *easy, const char *ca_file)
 {
-    const char *bundle = getenv("CURL_CA_BUNDLE");
+    const char *bundle = ca_file != NULL ? ca_file : getenv("CURL_CA_BUNDLE");
     if (bundle == NULL || *bundle == 0)
         bundle = getenv("SSL_CERT_FILE");
     if (bundle != NULL && *bundle != 0)
@@ -252,7 +278,7 @@ static void set_up(sam_http_client *client, transfer *now, struct curl_slist *he
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, now);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-    set_certificates(easy);
+    set_certificates(easy, client->ca_file);
     set_times(client, now->call);
     set_method(easy, now->call);
 }
@@ -309,6 +335,10 @@ static sam_status unreachable(const sam_http_client *client, const sam_http_call
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
         return sam_fail(err, SAM_UNAVAILABLE, "cannot reach %s: %s%s%s", call->url, why, gap, hint);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return sam_fail(err, SAM_FORBIDDEN,
+                        "%s is not trusted: %s; name who vouches for its certificate with --ca-file", call->url, why);
     default:
         return sam_fail(err, SAM_UNAVAILABLE, "the request to %s broke off: %s%s%s", call->url, why, gap, hint);
     }
@@ -355,7 +385,7 @@ static sam_status refused(const sam_http_call *call, const sam_http_reply *reply
     return sam_fail(err, status, "%s answered %d", call->url, reply->code);
 }
 
-sam_status sam_http_send(sam_http_client *client, const sam_http_call *call, sam_http_reply *reply, sam_error *err)
+static sam_status send_once(sam_http_client *client, const sam_http_call *call, sam_http_reply *reply, sam_error *err)
 {
     sam_buffer_clear(&reply->body);
     reply->code = 0;
@@ -387,6 +417,15 @@ sam_status sam_http_send(sam_http_client *client, const sam_http_call *call, sam
         return unreachable(client, call, code, err);
     bool good = (reply->code >= 200 && reply->code < 300) || reply->code == 304;
     return good ? SAM_OK : refused(call, reply, err);
+}
+
+sam_status sam_http_send(sam_http_client *client, const sam_http_call *call, sam_http_reply *reply, sam_error *err)
+{
+    bool changed = false;
+    sam_status status = send_once(client, call, reply, err);
+    if (reply->code != 401 || client->token_file == NULL || take_token(client, &changed, NULL) != SAM_OK || !changed)
+        return status;
+    return send_once(client, call, reply, err);
 }
 
 void sam_http_reply_free(sam_http_reply *reply)

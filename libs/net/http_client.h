@@ -11,8 +11,9 @@
  * 2xx and 304 are OK. Other codes become a sam_status; where the other side sent problem+json, its detail is the
  * sentence and its "code" member the status. No connection: UNAVAILABLE ("cannot reach http://127.0.0.1:9: Connection
  * refused; is the ledger running?"), no answer in time: TIMEOUT, `cancelled` said so: CANCELLED, within 100 ms.
- * Nothing is retried here: the caller knows what may be sent twice.
- * Thread safety: a client belongs to one thread at a time.
+ * Nothing is retried here, since the caller knows what may be sent twice; but a 401 is, once, where the token file
+ * holds another token than the one that was sent: a 401 has changed nothing. Thread safety: a client belongs to one
+ * thread at a time.
  */
 #ifndef SAM_NET_HTTP_CLIENT_H
 #define SAM_NET_HTTP_CLIENT_H
@@ -28,6 +29,8 @@ typedef struct sam_http_client sam_http_client;
 
 typedef struct sam_http_client_options { /* right when zeroed; texts are copied */
     const char *token;                   /* Authorization: Bearer ...; not sent on to another host by a redirect */
+    const char *token_file;              /* instead: read now, and again when it was answered 401 (net/access.h) */
+    const char *ca_file;                 /* PEM: who may vouch for https://; NULL: as the system has it */
     const char *hint;                    /* what to check when nothing answers: "is the ledger running?" */
     const char *user_agent;              /* NULL: "samara/VERSION" */
     uint32_t connect_timeout_ms;         /* 0: 5000 */

@@ -1,5 +1,6 @@
 /* What the files of the HTTP server share: http_server.c (threads, libmicrohttpd), http_route.c (paths), http_request.c
- * (what a handler reads), http_answer.c (what it sends), http_wait.c (suspended requests). Not for others.
+ * (what a handler reads), http_answer.c (what it sends), http_wait.c (suspended requests), http_admit.c (who is let
+ * in). Not for others.
  *
  * Ownership: a request belongs to the one libmicrohttpd thread that serves its connection, except for the fields of
  * `waiting`, which server->lock guards. It lives from the arrival of its first line (begin_request) to the end of its
@@ -10,8 +11,8 @@
 
 #include "net/http_server.h"
 
-#include "base/digest.h"
 #include "base/memory.h"
+#include "net/rate.h"
 
 #include <microhttpd.h>
 #include <pthread.h>
@@ -29,7 +30,7 @@ typedef struct route {
     bool rest; /* the last one takes all that is left */
     sam_http_handler handler;
     void *user;
-    bool open;
+    sam_role role;
     size_t max_body;
 } route;
 
@@ -48,7 +49,7 @@ struct sam_http_request {
     const route *route; /* NULL until matched, and where none does */
     pair parameters[MAX_PARAMETERS];
     size_t parameter_count;
-    int token_index;
+    sam_caller caller;
     char peer[64];
 
     sam_buffer body;
@@ -91,8 +92,9 @@ struct sam_http_server {
     unsigned port;
     route *routes;
     size_t route_count;
-    sam_digest *tokens; /* digests, so that comparing takes the same time for each */
-    sam_arena arena;    /* texts of the options and routes */
+    sam_arena arena;          /* texts of the options and routes */
+    sam_rate *rate;           /* NULL: no limit */
+    char *tls_cert, *tls_key; /* PEM */
     struct MHD_Daemon *daemon;
 
     pthread_mutex_t lock; /* guards what follows, and every request's `waiting` */
@@ -121,6 +123,11 @@ int sam_http_match(sam_http_request *request, char *allow, size_t size);
 sam_http_next sam_http_answer_problem(sam_http_request *request, int code, const char *name, const char *detail);
 void sam_http_drop_answer(sam_http_request *request);
 enum MHD_Result sam_http_queue_answer(sam_http_request *request);
+
+/* http_admit.c: each is true, or has given the answer */
+bool sam_http_admit_rate(sam_http_request *request);
+bool sam_http_admit_caller(sam_http_request *request); /* its route is known */
+sam_status sam_http_read_tls(sam_http_server *server, sam_error *err);
 
 /* http_wait.c */
 sam_status sam_http_watch_start(sam_http_server *server, sam_error *err);

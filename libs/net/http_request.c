@@ -88,9 +88,9 @@ sam_status sam_http_query_u64(const sam_http_request *request, const char *name,
     return SAM_OK;
 }
 
-int sam_http_token_index(const sam_http_request *request)
+const sam_caller *sam_http_caller(const sam_http_request *request)
 {
-    return request->token_index;
+    return &request->caller;
 }
 
 sam_http_ticket sam_http_ticket_of(const sam_http_request *request)

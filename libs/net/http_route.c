@@ -44,7 +44,7 @@ sam_status sam_http_compile_routes(sam_http_server *server, const sam_http_route
         to->pattern = sam_arena_strndup(&server->arena, from->pattern, strlen(from->pattern));
         to->handler = from->handler;
         to->user = from->user;
-        to->open = from->open;
+        to->role = from->role;
         to->max_body = from->max_body == 0 ? server->options.max_body : from->max_body;
         if (to->method == NULL || to->pattern == NULL || !compile_segments(server, to))
             return sam_fail(err, SAM_INVALID,

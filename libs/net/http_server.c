@@ -1,12 +1,12 @@
 /* The life of a server and of a request, over libmicrohttpd.
  *
- *     begin_request (request line)  -> on_call (header)  -> start_request: route, token, size of the body
+ *     begin_request (request line)  -> on_call (header)  -> start_request: rate, route, role, size of the body
  *                                   -> on_call (body)*   -> take_body
  *                                   -> on_call (end)     -> answer_request: the handler, until it has an answer
  *     end_request (sent, or the connection ended)
  *
- * Refusals (401, 404, 405, 413) stand after the header, but are sent after the body where it is small enough to be
- * read and thrown away: a client that is still writing when the connection closes often never sees the answer.
+ * Refusals (401, 403, 404, 405, 413, 429) stand after the header, but are sent after the body where it is small enough
+ * to be read and thrown away: a client that is still writing when the connection closes often never sees the answer.
  */
 #include "net/http_internal.h"
 
@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -27,6 +26,7 @@
 #define DEFAULT_LISTEN "127.0.0.1:8642"
 #define SPARE_FILES    64u
 #define SLACK_BYTES    ((uint64_t)1 << 20)
+#define RATE_MOST      1000000000u
 
 /* ---- requests ---- */
 
@@ -38,7 +38,7 @@ static void *begin_request(void *argument, const char *target, struct MHD_Connec
     request->server = argument;
     request->connection = connection;
     request->begun_ns = sam_monotonic_ns();
-    request->token_index = -1;
+    request->caller.role = SAM_ROLE_ANYONE;
     request->method = "";
     sam_http_parse_target(request, target);
     if (!sam_http_slot_take(request)) {
@@ -95,32 +95,6 @@ static void refuse_stopping(sam_http_request *request)
     sam_http_answer_fail(request, SAM_UNAVAILABLE, "this server is stopping; ask again in a moment");
 }
 
-/* Every token is compared, and digests instead of texts, so that time tells nothing. */
-static bool token_fits(sam_http_request *request)
-{
-    sam_http_server *server = request->server;
-    const char *field = sam_http_header(request, "Authorization");
-    if (field == NULL || strncasecmp(field, "Bearer ", 7) != 0)
-        return false;
-    field += 7 + strspn(field + 7, " ");
-    sam_digest digest;
-    sam_digest_of(&digest, field, strlen(field));
-    for (size_t i = 0; i < server->options.token_count; i++)
-        if (sodium_memcmp(digest.bytes, server->tokens[i].bytes, SAM_DIGEST_BYTES) == 0)
-            request->token_index = (int)i;
-    return request->token_index >= 0;
-}
-
-static void refuse_token(sam_http_request *request)
-{
-    bool given = sam_http_header(request, "Authorization") != NULL;
-    sam_http_set_header(request, "WWW-Authenticate",
-                        given ? "Bearer realm=\"samara\", error=\"invalid_token\"" : "Bearer realm=\"samara\"");
-    sam_http_answer_fail(request, SAM_UNAUTHORIZED,
-                         given ? "the bearer token is not one of this server's"
-                               : "a bearer token is needed: send \"Authorization: Bearer TOKEN\"");
-}
-
 static void refuse_route(sam_http_request *request, int code, const char *allow)
 {
     if (code == 404) {
@@ -150,14 +124,14 @@ static void check_header(sam_http_request *request)
     request->refused = true;
     if (is_stopping(request->server))
         refuse_stopping(request);
+    else if (!sam_http_admit_rate(request))
+        return;
     else if (code == 400)
         sam_http_answer_fail(request, SAM_INVALID, "the request target has an escape that is not valid");
     else if (request->route == NULL)
         refuse_route(request, code, allow);
-    else if (request->server->options.token_count > 0 && !request->route->open && !token_fits(request))
-        refuse_token(request);
     else
-        request->refused = false;
+        request->refused = !sam_http_admit_caller(request);
 }
 
 static uint64_t declared_length(const sam_http_request *request)
@@ -273,14 +247,12 @@ static sam_status take_options(sam_http_server *server, const sam_http_server_op
     options->max_connections = (unsigned)or_default(given->max_connections, 10000);
     options->idle_timeout_s = (unsigned)or_default(given->idle_timeout_s, 60);
     options->stop_grace_ms = (unsigned)or_default(given->stop_grace_ms, 5000);
-    size_t count = given->tokens == NULL ? 0 : given->token_count;
-    options->token_count = count;
-    options->tokens = NULL;
-    server->tokens = sam_arena_array(&server->arena, count, sizeof *server->tokens);
-    if (server->tokens == NULL)
+    options->rate_burst = or_default((size_t)given->rate_burst, (size_t)given->rate * 4);
+    if (given->rate > RATE_MOST || options->rate_burst > RATE_MOST)
+        return sam_fail(err, SAM_INVALID, "the rate of requests is at most %u a second", RATE_MOST);
+    server->rate = given->rate == 0 ? NULL : sam_rate_new(given->rate, options->rate_burst);
+    if (given->rate > 0 && server->rate == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory starting an HTTP server");
-    for (size_t i = 0; i < count; i++)
-        sam_digest_of(&server->tokens[i], given->tokens[i], strlen(given->tokens[i]));
     return SAM_OK;
 }
 
@@ -375,6 +347,25 @@ static sam_status listen_on(sam_http_server *server, int *fd, sam_error *err)
     return SAM_OK;
 }
 
+#define MORE_OPTIONS 6
+
+/* Those that are only sometimes given: a pool of one thread would be refused, and no limit is no option. */
+static void add_options(const sam_http_server *server, struct MHD_OptionItem more[MORE_OPTIONS])
+{
+    static char priorities[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    const sam_http_server_options *options = &server->options;
+    if (options->threads > 1)
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)options->threads, NULL};
+    if (options->max_per_client > 0)
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)options->max_per_client, NULL};
+    if (server->tls_key != NULL) {
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, server->tls_key};
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, server->tls_cert};
+        *more++ = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, priorities};
+    }
+    *more = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+}
+
 static sam_status start_daemon(sam_http_server *server, sam_error *err)
 {
     int fd;
@@ -382,17 +373,22 @@ static sam_status start_daemon(sam_http_server *server, sam_error *err)
     if (status != SAM_OK)
         return status;
     const sam_http_server_options *options = &server->options;
-    struct MHD_OptionItem threads[] = {{MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)options->threads, NULL},
-                                       {MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem more[MORE_OPTIONS];
+    add_options(server, more);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
     server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_call, server,
+        server->tls_key == NULL ? flags : flags | MHD_USE_TLS, 0, NULL, NULL, on_call, server,
         MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         options->max_header, MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
         options->idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL, MHD_OPTION_URI_LOG_CALLBACK,
-        begin_request, server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY,
-        options->threads > 1 ? threads : threads + 1, MHD_OPTION_END);
+        begin_request, server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(fd);
+        if (server->tls_key != NULL)
+            return sam_fail(err, SAM_INVALID,
+                            "cannot start the HTTPS server on %s: %s and %s are no certificate and key in PEM that "
+                            "belong together",
+                            server->address, options->tls_cert, options->tls_key);
         return sam_fail(err, SAM_UNAVAILABLE, "cannot start the HTTP server on %s: out of threads or memory",
                         server->address);
     }
@@ -415,6 +411,9 @@ static void server_free(sam_http_server *server)
     pthread_cond_destroy(&server->quiet);
     pthread_mutex_destroy(&server->lock);
     sam_arena_free(&server->arena);
+    sam_rate_free(server->rate);
+    sam_secret_free(server->tls_cert);
+    sam_secret_free(server->tls_key);
     sam_free(server);
 }
 
@@ -430,6 +429,8 @@ sam_status sam_http_server_start(sam_http_server **out, const sam_http_server_op
     sam_status status = take_options(server, options, err);
     if (status == SAM_OK)
         status = sam_http_compile_routes(server, routes, err);
+    if (status == SAM_OK)
+        status = sam_http_read_tls(server, err);
     if (status == SAM_OK)
         status = sam_http_watch_start(server, err);
     if (status == SAM_OK) {
@@ -472,6 +473,11 @@ void sam_http_server_stop(sam_http_server *server)
 const char *sam_http_server_address(const sam_http_server *server)
 {
     return server->address;
+}
+
+const char *sam_http_server_scheme(const sam_http_server *server)
+{
+    return server->tls_key == NULL ? "http" : "https";
 }
 
 unsigned sam_http_server_port(const sam_http_server *server)

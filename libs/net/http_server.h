@@ -1,4 +1,4 @@
-/* An HTTP/1.1 server for services: routes, long polls that hold no thread, ranges, problem+json, bearer tokens.
+/* An HTTP/1.1 server for services: routes, long polls that hold no thread, ranges, problem+json, roles, TLS.
  *
  *     static sam_http_next show_run(sam_http_request *request, void *user)
  *     {
@@ -7,7 +7,7 @@
  *             return sam_http_answer_fail(request, SAM_NOT_FOUND, "no run %s", sam_http_parameter(request, "run"));
  *         return sam_http_answer_json(request, 200, run);
  *     }
- *     const sam_http_route routes[] = {{"GET", "/v1/runs/{run}", show_run, service}, {0}};
+ *     const sam_http_route routes[] = {{"GET", "/v1/runs/{run}", show_run, service, SAM_ROLE_READER}, {0}};
  *     sam_http_server *server;
  *     status = sam_http_server_start(&server, &(sam_http_server_options){.listen = "127.0.0.1:0"}, routes, &err);
  *     printf("serving on %s\n", sam_http_server_address(server));
@@ -27,7 +27,8 @@
  * two sides need no lock between them. When the client goes away while its request waits, the handler is not called
  * again; only what it left with sam_http_at_end is. A client that shuts down its sending side counts as gone.
  *
- * Answered by the server itself: 400 (bad syntax), 401, 404, 405 with Allow, 413, 414, 431, 503 while it stops.
+ * Answered by the server itself: 400 (bad syntax), 401, 403, 404, 405 with Allow, 413, 414, 429 with
+ * Retry-After, 431, 503 while it stops.
  *
  * Thread safety: sam_http_resume, sam_http_server_stop (once) and the getters of a server from any thread. Everything
  * that takes a sam_http_request only inside its handler, on the handler's thread, and not after it returned.
@@ -37,6 +38,7 @@
 
 #include "base/bytes.h"
 #include "base/status.h"
+#include "net/access.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -56,7 +58,7 @@ typedef struct sam_http_route {
     const char *pattern; /* "/v1/runs/{run}/sync"; a last segment "{path*}" takes all that is left */
     sam_http_handler handler;
     void *user;
-    bool open;       /* no token is asked, even where the server has tokens (health, metrics) */
+    sam_role role;   /* whose tokens it takes: this one's, and mightier ones'. Not said: admins alone */
     size_t max_body; /* of this route; 0: the server's */
 } sam_http_route;
 
@@ -73,17 +75,20 @@ typedef struct sam_http_server_options { /* right when zeroed */
     unsigned threads;                    /* 0: 2 */
     size_t max_body;                     /* 0: 8 MiB */
     size_t max_header;                   /* 0: 32 KiB for the request line and all header fields together */
-    unsigned max_connections;  /* 0: 10,000. The soft limit of open files is raised to fit, as far as it may be */
-    unsigned idle_timeout_s;   /* without a byte, in or out; 0: 60. Waiting requests are not idle */
-    unsigned stop_grace_ms;    /* what is being answered at stop may go on for so long; 0: 5000 */
-    const char *const *tokens; /* bearer tokens, any of which opens the door; NULL or empty: no check */
-    size_t token_count;
+    unsigned max_connections;       /* 0: 10,000. The soft limit of open files is raised to fit, as far as it may be */
+    unsigned max_per_client;        /* connections from one address; 0: no limit of their own */
+    uint64_t rate, rate_burst;      /* requests a second from one address, and at once; 0: no limit, and 4 * rate */
+    unsigned idle_timeout_s;        /* without a byte, in or out; 0: 60. Waiting requests are not idle */
+    unsigned stop_grace_ms;         /* what is being answered at stop may go on for so long; 0: 5000 */
+    sam_access *access;             /* borrowed; NULL: everybody may do everything */
+    const char *tls_cert, *tls_key; /* PEM files: HTTPS alone is spoken, TLS 1.2 and 1.3. NULL: HTTP */
     void (*observe)(void *user, const sam_http_event *event);
     void *observe_user;
 } sam_http_server_options;
 
 /* Copies options and routes; the handlers' `user` must outlive the server.
- * UNAVAILABLE: the address is taken or not ours. INVALID: address or pattern not understood. */
+ * UNAVAILABLE: the address is taken or not ours. INVALID: address, pattern, certificate or key not understood.
+ * UNSUPPORTED: libmicrohttpd was built without TLS. */
 sam_status sam_http_server_start(sam_http_server **server, const sam_http_server_options *options,
                                  const sam_http_route *routes, sam_error *err);
 
@@ -92,6 +97,7 @@ sam_status sam_http_server_start(sam_http_server **server, const sam_http_server
 void sam_http_server_stop(sam_http_server *server);
 
 const char *sam_http_server_address(const sam_http_server *server); /* "127.0.0.1:43210": the port in use */
+const char *sam_http_server_scheme(const sam_http_server *server);  /* "http" or "https" */
 unsigned sam_http_server_port(const sam_http_server *server);
 size_t sam_http_server_waiting(sam_http_server *server); /* requests suspended at the moment */
 
@@ -107,8 +113,8 @@ const char *sam_http_peer(sam_http_request *request); /* "127.0.0.1:50000" */
 /* Number in the query, or `fallback` where it is absent; INVALID where it is no number or above `most`. */
 sam_status sam_http_query_u64(const sam_http_request *request, const char *name, uint64_t fallback, uint64_t most,
                               uint64_t *value, sam_error *err);
-/* Which of options.tokens came with the request; -1: none was asked. */
-int sam_http_token_index(const sam_http_request *request);
+/* Whose token came with the request; role ANYONE and name "" where none was asked. */
+const sam_caller *sam_http_caller(const sam_http_request *request);
 
 /* ---- waiting ---- */
 typedef enum sam_http_wake { SAM_HTTP_FIRST, SAM_HTTP_RESUMED, SAM_HTTP_EXPIRED } sam_http_wake;

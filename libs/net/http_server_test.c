@@ -186,7 +186,7 @@ static const sam_http_route ROUTES[] = {
     {.method = "GET", .pattern = "/slow", .handler = slow},
     {.method = "GET", .pattern = "/snapshot", .handler = snapshot},
     {.method = "GET", .pattern = "/broken", .handler = snapshot, .user = &shared},
-    {.method = "GET", .pattern = "/health", .handler = echo, .open = true},
+    {.method = "GET", .pattern = "/health", .handler = echo},
     {0}};
 
 static void start_with(sam_http_server_options options)
@@ -427,35 +427,6 @@ static void a_silent_client_is_cut_off(void **state)
     assert_true(recv(fd, &byte, 1, 0) <= 0);
     assert_in_range(sam_monotonic_ms() - begun, 500, 4500);
     close(fd);
-    stop(state);
-}
-
-static void a_bearer_token_opens_what_is_not_open(void **state)
-{
-    (void)state;
-    const char *tokens[] = {"first-token", "second-token"};
-    start_with((sam_http_server_options){.tokens = tokens, .token_count = 2});
-    static const struct {
-        const char *head;
-        int code;
-    } CASES[] = {
-        {"GET /v1/runs/a HTTP/1.1", 401},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: Bearer second-toke", 401},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: Bearer second-tokenx", 401},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: Basic second-token", 401},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: Bearer ", 401},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: Bearer second-token", 200},
-        {"GET /v1/runs/a HTTP/1.1\r\nAuthorization: bearer first-token", 200},
-        {"GET /health HTTP/1.1", 200},
-        {"GET /nothing HTTP/1.1", 404},
-    };
-    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        const char *answer = ask_raw(CASES[i].head, "");
-        if (code_of(answer) != CASES[i].code)
-            fail_msg("%s: expected %d, got:\n%s", CASES[i].head, CASES[i].code, answer);
-        if (CASES[i].code == 401)
-            assert_contains(answer, "WWW-Authenticate: Bearer realm=\"samara\"");
-    }
     stop(state);
 }
 
@@ -750,7 +721,6 @@ int main(void)
         SERVED(a_client_that_sends_byte_by_byte_is_served),
         SERVED(a_large_body_arrives_whole),
         cmocka_unit_test(a_silent_client_is_cut_off),
-        cmocka_unit_test(a_bearer_token_opens_what_is_not_open),
         SERVED(a_port_in_use_is_named_with_what_to_do),
         SERVED(ranges_and_validators_are_answered_as_the_rfc_says),
         SERVED(content_is_made_while_it_is_sent_and_closed_once),

@@ -24,6 +24,8 @@
 #define SAM_SYNC_RESULTS_MAX  1024u
 #define SAM_SYNC_ROUNDS_MAX   4096u
 #define SAM_SYNC_LEASES_MAX   1024u
+/* No request that keeps to these limits has more bytes. */
+#define SAM_SYNC_REQUEST_BYTES_MAX ((size_t)512 * 1024)
 
 typedef enum sam_work_kind { SAM_WORK_SLOT = 1, SAM_WORK_EVALUATION = 2 } sam_work_kind;
 

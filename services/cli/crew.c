@@ -50,8 +50,12 @@ sam_status cli_crew_init(cli_crew *crew, cli_out_folder *folder, const cli_crew_
     for (uint64_t i = 0; i < plan->workers; i++)
         snprintf(crew->workers[i].name, sizeof crew->workers[i].name, "worker-%llu", (unsigned long long)i + 1);
     sam_status status = find_programs(crew, err);
-    /* Children take their options from flags alone; what they say while they start is read by this program. */
-    unsetenv("SAMARA_CONFIG");
+    /* Children take their options from flags alone, and these services are open to this machine; what they say while
+     * they start is read by this program. */
+    static const char *const OTHERS[] = {"SAMARA_CONFIG",   "SAMARA_TOKENS",  "SAMARA_TOKEN_FILE",
+                                         "SAMARA_TLS_CERT", "SAMARA_TLS_KEY", "SAMARA_CA_FILE"};
+    for (size_t i = 0; i < sizeof OTHERS / sizeof OTHERS[0]; i++)
+        unsetenv(OTHERS[i]);
     setenv("SAMARA_LOG", sam_log_enabled(SAM_LOG_DEBUG) ? "debug" : "info", 1);
     return status;
 }

@@ -28,7 +28,7 @@ static sam_status only_run(cli_run_client *client, char id[SAM_DIGEST_HEX], sam_
     return status;
 }
 
-static sam_status fetch(const char *url, sam_samlog **log, sam_error *err)
+static sam_status fetch(const char *url, const cli_access *access, sam_samlog **log, sam_error *err)
 {
     char id[SAM_DIGEST_HEX] = "";
     const char *path = strstr(url, "/v1/runs/");
@@ -37,7 +37,7 @@ static sam_status fetch(const char *url, sam_samlog **log, sam_error *err)
     sam_buffer bytes = {0};
     uint64_t rounds;
     sam_status status =
-        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, NULL, err);
+        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, access, err);
     if (status == SAM_OK && path != NULL)
         snprintf(id, sizeof id, "%.64s", path + strlen("/v1/runs/"));
     else if (status == SAM_OK)
@@ -150,9 +150,11 @@ static sam_status print_log(const sam_samlog *log, shape as, sam_error *err)
 sam_status cli_log(int argc, char **argv, sam_error *err)
 {
     bool oneline = false, json = false;
+    cli_access access = {0};
     const sam_option table[] = {
         {"oneline", SAM_OPTION_FLAG, &oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
         {"json", SAM_OPTION_FLAG, &json, NULL, "the manifest, then one JSON object for each round"},
+        CLI_ACCESS_OPTIONS(&access),
         {0},
     };
     const sam_command command = {"samara log", "FILE_OR_URL",
@@ -163,8 +165,8 @@ sam_status cli_log(int argc, char **argv, sam_error *err)
     sam_samlog *log = NULL;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status =
-            strstr(argv[rest], "://") != NULL ? fetch(argv[rest], &log, err) : sam_samlog_open(&log, argv[rest], err);
+        status = strstr(argv[rest], "://") != NULL ? fetch(argv[rest], &access, &log, err)
+                                                   : sam_samlog_open(&log, argv[rest], err);
     if (status == SAM_OK)
         status = print_log(log, json ? JSON : oneline ? ONELINE : FULL, err);
     sam_samlog_close(log);

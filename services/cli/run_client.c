@@ -7,6 +7,7 @@
 #include "run/wire.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct cli_run_client {
@@ -15,7 +16,14 @@ struct cli_run_client {
     sam_http_reply reply;
 };
 
-sam_status cli_run_client_new(cli_run_client **client, const char *address, const char *token, sam_error *err)
+/* An empty variable is an unset one. */
+static const char *given_or_set(const char *given, const char *variable)
+{
+    const char *text = given != NULL ? given : getenv(variable);
+    return text == NULL || *text == 0 ? NULL : text;
+}
+
+sam_status cli_run_client_new(cli_run_client **client, const char *address, const cli_access *access, sam_error *err)
 {
     cli_run_client *made = sam_alloc(1, sizeof *made);
     if (made == NULL)
@@ -24,7 +32,10 @@ sam_status cli_run_client_new(cli_run_client **client, const char *address, cons
     while (length > 0 && address[length - 1] == '/')
         length--;
     made->base = sam_format("%s%.*s", strstr(address, "://") == NULL ? "http://" : "", (int)length, address);
-    const sam_http_client_options options = {.token = token, .hint = "is the ledger running?"};
+    const sam_http_client_options options = {
+        .token_file = given_or_set(access == NULL ? NULL : access->token_file, "SAMARA_TOKEN_FILE"),
+        .ca_file = given_or_set(access == NULL ? NULL : access->ca_file, "SAMARA_CA_FILE"),
+        .hint = "is the ledger running?"};
     sam_status status = made->base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
                                            : sam_http_client_new(&made->http, &options, err);
     if (status != SAM_OK) {

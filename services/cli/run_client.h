@@ -28,8 +28,17 @@ typedef struct cli_run_view {
     sam_evaluation last; /* of the newest round evaluated */
 } cli_run_view;
 
-/* `address`: "host:port" or a URL. `token` may be NULL. */
-sam_status cli_run_client_new(cli_run_client **client, const char *address, const char *token, sam_error *err);
+/* How a command is let in: two rows of its option table, CLI_ACCESS_OPTIONS(&access). */
+typedef struct cli_access {
+    const char *token_file, *ca_file; /* NULL: SAMARA_TOKEN_FILE, SAMARA_CA_FILE, and where they are unset none */
+} cli_access;
+
+#define CLI_ACCESS_OPTIONS(access)                                                                                     \
+    {"token-file", SAM_OPTION_TEXT, &(access)->token_file, "FILE", "bearer token, where the service asks for one"},    \
+        {"ca-file", SAM_OPTION_TEXT, &(access)->ca_file, "FILE", "who may vouch for an https:// address, in PEM"}
+
+/* `address`: "host:port" or a URL. `access` NULL: as the environment says. */
+sam_status cli_run_client_new(cli_run_client **client, const char *address, const cli_access *access, sam_error *err);
 void cli_run_client_free(cli_run_client *client); /* NULL is fine */
 
 sam_status cli_run_create(cli_run_client *client, const sam_manifest *manifest, sam_error *err); /* or finds it there */

@@ -54,10 +54,10 @@ static void print_answer(const json_t *answer, bool json)
 sam_status cli_status(int argc, char **argv, sam_error *err)
 {
     bool json = false;
-    const char *token = NULL;
+    cli_access access = {0};
     const sam_option table[] = {
         {"json", SAM_OPTION_FLAG, &json, NULL, "as the ledger says it"},
-        {"token", SAM_OPTION_TEXT, &token, "TEXT", "bearer token, where the ledger asks for one"},
+        CLI_ACCESS_OPTIONS(&access),
         {0},
     };
     const sam_command command = {"samara status", "URL",
@@ -73,7 +73,7 @@ sam_status cli_status(int argc, char **argv, sam_error *err)
     cli_run_client *client = NULL;
     json_t *answer = NULL;
     status =
-        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, token, err);
+        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, &access, err);
     if (status == SAM_OK)
         status = cli_run_get(client, path == NULL ? "/v1/runs" : path, &answer, err);
     if (status == SAM_OK)

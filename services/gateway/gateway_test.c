@@ -687,7 +687,7 @@ static void it_says_why_it_cannot_start(void **state)
     start_gateway(&p, NULL, NULL);
     const char *taken = p.url + strlen("http://");
     test_path(empty, sizeof empty, &folder, "empty");
-    assert_int_equal(sam_file_write(empty, "", 0, NULL), SAM_OK);
+    assert_true(test_secret(empty, ""));
     expect_failure((const char *[]){"--redis", server.address, "--listen", taken, NULL}, 8, taken);
     expect_failure((const char *[]){"--redis", "unix:/nonexistent/redis", NULL}, 8, "--redis");
     expect_failure((const char *[]){"--redis", server.address, "--model", "/nonexistent.gguf", NULL}, 4,
@@ -695,7 +695,7 @@ static void it_says_why_it_cannot_start(void **state)
     expect_failure((const char *[]){"--replicas", "0", NULL}, 2, "from 1 to 256");
     expect_failure((const char *[]){"--nonsense", NULL}, 2, "nonsense");
     expect_failure((const char *[]){"word", NULL}, 2, "options only");
-    expect_failure((const char *[]){"--token-file", empty, NULL}, 2, "is empty");
+    expect_failure((const char *[]){"--tokens", empty, NULL}, 2, "is empty");
     stop(&p);
 }
 
@@ -706,11 +706,11 @@ static void tokens_guard_all_but_health_metrics_and_the_page(void **state)
     char path[256];
     sam_http_reply reply = {0};
     test_path(path, sizeof path, &folder, "tokens");
-    assert_int_equal(sam_file_write(path, "# who reads\nsesame\n", 19, NULL), SAM_OK);
-    start_gateway(&p, "--token-file", path);
+    assert_true(test_secret(path, "# who reads\nreader open-sesame-please\n"));
+    start_gateway(&p, "--tokens", path);
     assert_int_equal(ask(&p, "GET", "/v1/runs", NULL, &reply), 401);
     assert_int_equal(ask(&p, "GET", run_path(&one, "/rounds/0/model.gguf"), NULL, &reply), 401);
-    assert_int_equal(ask(&p, "GET", "/v1/runs", "Authorization: Bearer sesame", &reply), 200);
+    assert_int_equal(ask(&p, "GET", "/v1/runs", "Authorization: Bearer open-sesame-please", &reply), 200);
     assert_int_equal(ask(&p, "GET", "/healthz", NULL, &reply), 200);
     assert_int_equal(ask(&p, "GET", "/metrics", NULL, &reply), 200);
     assert_int_equal(ask(&p, "GET", "/", NULL, &reply), 200);

@@ -11,15 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TOKENS_MAX 1024u
-
 typedef struct settings {
-    const char *listen, *model, *token_file;
+    const char *listen, *model, *tokens, *tls_cert, *tls_key;
     const char *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file;
-    uint64_t replicas, threads, wait_redis;
-    char *secrets[3]; /* contents of files, for the life of the process */
-    const char *tokens[TOKENS_MAX];
-    size_t token_count;
+    uint64_t replicas, threads, wait_redis, max_connections, max_per_client, rate;
+    char *secrets[2]; /* contents of files, for the life of the process */
+    sam_access *access;
 } settings;
 
 static const char ABOUT[] =
@@ -58,12 +55,12 @@ static sam_status read_secrets(settings *set, sam_error *err)
 {
     size_t count;
     sam_status status = SAM_OK;
-    if (set->token_file != NULL)
-        status = read_lines(set->token_file, &set->secrets[0], set->tokens, TOKENS_MAX, &set->token_count, err);
+    if (set->tokens != NULL)
+        status = sam_access_open(&set->access, set->tokens, err);
     if (status == SAM_OK && set->redis_password_file != NULL)
-        status = read_lines(set->redis_password_file, &set->secrets[1], &set->redis_password, 1, &count, err);
+        status = read_lines(set->redis_password_file, &set->secrets[0], &set->redis_password, 1, &count, err);
     if (status == SAM_OK && set->redis_user_file != NULL)
-        status = read_lines(set->redis_user_file, &set->secrets[2], &set->redis_user, 1, &count, err);
+        status = read_lines(set->redis_user_file, &set->secrets[1], &set->redis_user, 1, &count, err);
     return status;
 }
 
@@ -71,6 +68,7 @@ static void free_secrets(settings *set)
 {
     for (size_t i = 0; i < sizeof set->secrets / sizeof *set->secrets; i++)
         sam_free(set->secrets[i]);
+    sam_access_free(set->access);
 }
 
 static sam_status parse_options(settings *set, int argc, char **argv, sam_error *err)
@@ -87,8 +85,14 @@ static sam_status parse_options(settings *set, int argc, char **argv, sam_error 
          "bases of runs, .gguf files or folders; runs on others are served as log only"},
         {"replicas", SAM_OPTION_COUNT, &set->replicas, "N", "downloads of different rounds at once, 1 to 256"},
         {"threads", SAM_OPTION_COUNT, &set->threads, "N", "threads that serve, 1 to 256"},
-        {"token-file", SAM_OPTION_TEXT, &set->token_file, "FILE",
-         "bearer tokens, one a line; health, metrics and the dashboard's page ask for none"},
+        {"tokens", SAM_OPTION_TEXT, &set->tokens, "FILE",
+         "bearer tokens with roles (docs/operations.md), read again when it changes; none: open to all"},
+        {"tls-cert", SAM_OPTION_TEXT, &set->tls_cert, "FILE", "certificate and its chain in PEM: serve HTTPS"},
+        {"tls-key", SAM_OPTION_TEXT, &set->tls_key, "FILE", "its private key in PEM"},
+        {"rate", SAM_OPTION_COUNT, &set->rate, "N", "requests a second that one address may send; 0: any number"},
+        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time; 0: 10000"},
+        {"max-per-client", SAM_OPTION_COUNT, &set->max_per_client, "N",
+         "HTTP connections of one address at a time; 0: any number"},
         {0}};
     const sam_command command = {"samara-gateway", "", ABOUT, table};
     int rest;
@@ -99,6 +103,8 @@ static sam_status parse_options(settings *set, int argc, char **argv, sam_error 
         return sam_fail(err, SAM_INVALID, "\"%.80s\": samara-gateway takes options only, see --help", argv[rest]);
     if (set->replicas < 1 || set->replicas > 256 || set->threads < 1 || set->threads > 256)
         return sam_fail(err, SAM_INVALID, "--replicas and --threads are numbers from 1 to 256");
+    if (set->max_connections > 1000000 || set->max_per_client > 1000000)
+        return sam_fail(err, SAM_INVALID, "--max-connections and --max-per-client are at most 1000000");
     return read_secrets(set, err);
 }
 
@@ -107,28 +113,33 @@ static sam_status parse_options(settings *set, int argc, char **argv, sam_error 
 static sam_status start_server(gateway_service *gateway, const settings *set, sam_http_server **server, sam_error *err)
 {
 #define RUN "/v1/runs/{run}"
-    const sam_http_route routes[] = {{"GET", "/", gateway_show_page, gateway, true, 0},
-                                     {"GET", "/healthz", gateway_show_health, gateway, true, 0},
-                                     {"GET", "/readyz", gateway_show_readiness, gateway, true, 0},
-                                     {"GET", "/metrics", gateway_show_metrics, gateway, true, 0},
-                                     {"GET", "/v1/runs", gateway_show_runs, gateway, false, 0},
-                                     {"GET", RUN, gateway_show_run, gateway, false, 0},
-                                     {"GET", RUN "/manifest", gateway_show_manifest, gateway, false, 0},
-                                     {"GET", RUN "/rounds", gateway_show_rounds, gateway, false, 0},
-                                     {"GET", RUN "/rounds/{round}", gateway_show_round, gateway, false, 0},
-                                     {"GET", RUN "/rounds/{round}/{file}", gateway_send_file, gateway, false, 0},
-                                     {"GET", RUN "/records", gateway_show_records, gateway, false, 0},
-                                     {"GET", RUN "/workers", gateway_show_workers, gateway, false, 0},
-                                     {"GET", RUN "/evaluations", gateway_show_evaluations, gateway, false, 0},
-                                     {"GET", RUN "/log", gateway_send_log, gateway, false, 0},
-                                     {"GET", RUN "/digest", gateway_show_digest, gateway, false, 0},
-                                     {0}};
+    const sam_http_route routes[] = {
+        {"GET", "/", gateway_show_page, gateway, SAM_ROLE_ANYONE, 0},
+        {"GET", "/healthz", gateway_show_health, gateway, SAM_ROLE_ANYONE, 0},
+        {"GET", "/readyz", gateway_show_readiness, gateway, SAM_ROLE_ANYONE, 0},
+        {"GET", "/metrics", gateway_show_metrics, gateway, SAM_ROLE_ANYONE, 0},
+        {"GET", "/v1/runs", gateway_show_runs, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN, gateway_show_run, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/manifest", gateway_show_manifest, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/rounds", gateway_show_rounds, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/rounds/{round}", gateway_show_round, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/rounds/{round}/{file}", gateway_send_file, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/records", gateway_show_records, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/workers", gateway_show_workers, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/evaluations", gateway_show_evaluations, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/log", gateway_send_log, gateway, SAM_ROLE_READER, 0},
+        {"GET", RUN "/digest", gateway_show_digest, gateway, SAM_ROLE_READER, 0},
+        {0}};
 #undef RUN
     const sam_http_server_options options = {.listen = set->listen,
                                              .threads = (unsigned)set->threads,
                                              .max_body = 4096, /* nothing is posted here */
-                                             .tokens = set->tokens,
-                                             .token_count = set->token_count,
+                                             .max_connections = (unsigned)set->max_connections,
+                                             .max_per_client = (unsigned)set->max_per_client,
+                                             .rate = set->rate,
+                                             .access = set->access,
+                                             .tls_cert = set->tls_cert,
+                                             .tls_key = set->tls_key,
                                              .observe = gateway_observe,
                                              .observe_user = &gateway->gauges};
     return sam_http_server_start(server, &options, routes, err);
@@ -161,7 +172,7 @@ static sam_status serve(gateway_service *gateway, const settings *set, sam_error
     if (status == SAM_OK)
         status = start_server(gateway, set, &server, err);
     if (status == SAM_OK) {
-        printf("listening on http://%s\n", sam_http_server_address(server));
+        printf("listening on %s://%s\n", sam_http_server_scheme(server), sam_http_server_address(server));
         fflush(stdout);
         wait_for_shutdown();
         sam_log_info("stopping");
@@ -181,6 +192,7 @@ int main(int argc, char **argv)
     sam_status status = parse_options(&set, argc, argv, &err);
     if (status == SAM_OK) {
         sam_shutdown_catch();
+        sam_hangups_catch();
         status = serve(&gateway, &set, &err);
     } else if (status == SAM_CANCELLED) {
         status = SAM_OK; /* --help was asked */

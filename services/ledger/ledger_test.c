@@ -485,6 +485,8 @@ static void a_request_that_does_not_fit_says_why(void **state)
     snprintf(path, sizeof path, "%s/join", run.path);
     json_decref(test_json(ledger.url, "POST", path, "{\"name\":7}", 400));
     json_decref(test_json(ledger.url, "POST", path, "{\"evaluates\":1}", 400));
+    json_decref(test_json(ledger.url, "POST", path, "{\"name\":\"two\\nlines\"}", 400));
+    json_decref(test_json(ledger.url, "POST", path, "{\"kernel\":\"\\u001b[2J\"}", 400));
     sam_manifest_free(run.manifest);
 }
 
@@ -516,35 +518,97 @@ static void a_start_that_cannot_be_ends_with_a_sentence(void **state)
     assert_non_null(strstr(text, "cannot reach Redis at 127.0.0.1:1"));
     assert_int_equal(run_to_the_end("127.0.0.1:1", (const char *[]){"surplus", NULL}, text, sizeof text), 2);
     assert_int_equal(
-        run_to_the_end("127.0.0.1:1", (const char *[]){"--token-file", "/nonexistent", NULL}, text, sizeof text), 4);
+        run_to_the_end("127.0.0.1:1", (const char *[]){"--tokens", "/nonexistent", NULL}, text, sizeof text), 4);
 }
 
-static void tokens_close_the_runs_but_not_the_health_checks(void **state)
+/* HTTP status. */
+static int ask_with(const char *base, const char *method, const char *path, const char *token, const char *ca_file)
 {
-    char path[300], text[512] = "";
-    unsigned port;
-    int out;
-    (void)state;
-    test_path(path, sizeof path, &stage.folder, "tokens");
-    assert_int_equal(sam_file_write(path, "# workers\nopen-sesame\n", 22, NULL), SAM_OK);
-    pid_t pid =
-        test_spawn(stage.redis.address, (const char *[]){"--listen", "127.0.0.1:0", "--token-file", path, NULL}, &out);
-    assert_true(read(out, text, sizeof text - 1) > 0);
-    assert_int_equal(sscanf(text, "listening on http://127.0.0.1:%u", &port), 1);
-    char base[64];
-    snprintf(base, sizeof base, "http://127.0.0.1:%u", port);
-    json_decref(test_json(base, "GET", "/healthz", NULL, 200));
-    json_decref(test_json(base, "GET", "/readyz", NULL, 200));
-    json_decref(test_json(base, "GET", "/v1/runs", NULL, 401));
     sam_http_client *client;
     sam_http_reply reply = {0};
-    snprintf(path, sizeof path, "%s/v1/runs", base);
-    assert_int_equal(sam_http_client_new(&client, &(sam_http_client_options){.token = "open-sesame"}, NULL), SAM_OK);
-    assert_int_equal(sam_http_send(client, &(sam_http_call){.url = path}, &reply, NULL), SAM_OK);
-    assert_int_equal(reply.code, 200);
+    char url[400];
+    snprintf(url, sizeof url, "%s%s", base, path);
+    assert_int_equal(sam_http_client_new(&client, &(sam_http_client_options){.token = token, .ca_file = ca_file}, NULL),
+                     SAM_OK);
+    (void)sam_http_send(client, &(sam_http_call){.method = method, .url = url}, &reply, NULL);
+    int code = reply.code;
     sam_http_reply_free(&reply);
     sam_http_client_free(client);
+    return code;
+}
+
+static pid_t start_guarded(const char *const *words, const char *scheme, char base[64])
+{
+    char text[512] = "";
+    int out;
+    pid_t pid = test_spawn(stage.redis.address, words, &out);
+    assert_true(read(out, text, sizeof text - 1) > 0);
+    assert_int_equal(sscanf(text, "listening on %63s", base), 1);
+    assert_memory_equal(base, scheme, strlen(scheme));
     close(out);
+    return pid;
+}
+
+#define ADMIN  "an-admin-of-the-ledger"
+#define WORKER "a-worker-of-the-ledger"
+#define READER "a-reader-of-the-ledger"
+
+static void each_route_takes_the_tokens_of_its_role(void **state)
+{
+    char path[300], base[64], run[100], route[160];
+    (void)state;
+    static const struct {
+        const char *method, *rest;
+        int none, reader, worker, admin;
+    } CASES[] = {
+        {"GET", "", 401, 200, 200, 200},         {"GET", "/manifest", 401, 200, 200, 200},
+        {"GET", "/log", 401, 200, 200, 200},     {"GET", "/workers", 401, 200, 200, 200},
+        {"POST", "/join", 401, 403, 400, 400}, /* 400: let in, and asked for a body */
+        {"POST", "/sync", 401, 403, 400, 400},   {"POST", "/pause", 401, 403, 403, 200},
+        {"POST", "/resume", 401, 403, 403, 200},
+    };
+    test_path(path, sizeof path, &stage.folder, "tokens");
+    assert_true(test_secret(path, "admin " ADMIN "\nworker " WORKER "\nreader " READER "\n"));
+    pid_t pid =
+        start_guarded((const char *[]){"--listen", "127.0.0.1:0", "--tokens", path, NULL}, "http://127.0.0.1:", base);
+    test_run made;
+    sam_manifest draft = plain_draft();
+    draft.seed = 20;
+    test_run_create(&made, &draft, ledger.url);
+    snprintf(run, sizeof run, "%s", made.path);
+    sam_manifest_free(made.manifest);
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        snprintf(route, sizeof route, "%s%s", run, CASES[i].rest);
+        assert_int_equal(ask_with(base, CASES[i].method, route, NULL, NULL), CASES[i].none);
+        assert_int_equal(ask_with(base, CASES[i].method, route, READER, NULL), CASES[i].reader);
+        assert_int_equal(ask_with(base, CASES[i].method, route, WORKER, NULL), CASES[i].worker);
+        assert_int_equal(ask_with(base, CASES[i].method, route, ADMIN, NULL), CASES[i].admin);
+    }
+    assert_int_equal(ask_with(base, "POST", "/v1/runs", WORKER, NULL), 403);
+    assert_int_equal(ask_with(base, "POST", "/v1/runs", ADMIN, NULL), 400);
+    assert_int_equal(ask_with(base, "GET", "/healthz", NULL, NULL), 200);
+    assert_int_equal(ask_with(base, "GET", "/readyz", NULL, NULL), 200);
+    assert_int_equal(ask_with(base, "GET", "/metrics", NULL, NULL), 200);
+
+    assert_true(test_secret(path, "admin another-admin-of-it\n")); /* rotated while it runs */
+    assert_int_equal(kill(pid, SIGHUP), 0);
+    assert_int_equal(ask_with(base, "GET", "/v1/runs", ADMIN, NULL), 401);
+    assert_int_equal(ask_with(base, "GET", "/v1/runs", "another-admin-of-it", NULL), 200);
+    test_ledger_stop(&(test_ledger){.pid = pid});
+}
+
+static void it_speaks_https_with_a_certificate(void **state)
+{
+    char cert[300], key[300], base[64];
+    (void)state;
+    test_path(cert, sizeof cert, &stage.folder, "cert.pem");
+    test_path(key, sizeof key, &stage.folder, "key.pem");
+    if (!test_certificate(cert, key))
+        skip();
+    pid_t pid = start_guarded((const char *[]){"--listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key, NULL},
+                              "https://127.0.0.1:", base);
+    assert_int_equal(ask_with(base, "GET", "/v1/runs", NULL, cert), 200);
+    assert_int_equal(ask_with(base, "GET", "/v1/runs", NULL, NULL), 0);
     test_ledger_stop(&(test_ledger){.pid = pid});
 }
 
@@ -570,7 +634,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(waiting_ends_when_its_time_is_over, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(five_hundred_workers_wait_and_all_hear_of_a_commit, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_request_that_does_not_fit_says_why, open_stage, close_stage),
-        cmocka_unit_test_setup_teardown(tokens_close_the_runs_but_not_the_health_checks, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(each_route_takes_the_tokens_of_its_role, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(it_speaks_https_with_a_certificate, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_start_that_cannot_be_ends_with_a_sentence, open_stage, close_stage),
     };
     (void)signal(SIGPIPE, SIG_IGN);

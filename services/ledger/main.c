@@ -13,14 +13,12 @@
 #include <string.h>
 #include <strings.h>
 
-#define TOKENS_MAX 1024
-
 typedef struct settings {
-    const char *listen, *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file, *token_file;
-    uint64_t max_connections, wait_ms_max, wait_redis, threads;
-    char *secrets[3]; /* contents of files, for the life of the process */
-    const char *tokens[TOKENS_MAX];
-    size_t token_count;
+    const char *listen, *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file, *tokens,
+        *tls_cert, *tls_key;
+    uint64_t max_connections, max_per_client, rate, wait_ms_max, wait_redis, threads;
+    char *secrets[2]; /* contents of files, for the life of the process */
+    sam_access *access;
 } settings;
 
 /* ---- settings ---- */
@@ -55,19 +53,20 @@ static sam_status read_secrets(settings *set, sam_error *err)
 {
     size_t count;
     sam_status status = SAM_OK;
-    if (set->token_file != NULL)
-        status = read_lines(set->token_file, &set->secrets[0], set->tokens, TOKENS_MAX, &set->token_count, err);
+    if (set->tokens != NULL)
+        status = sam_access_open(&set->access, set->tokens, err);
     if (status == SAM_OK && set->redis_password_file != NULL)
-        status = read_lines(set->redis_password_file, &set->secrets[1], &set->redis_password, 1, &count, err);
+        status = read_lines(set->redis_password_file, &set->secrets[0], &set->redis_password, 1, &count, err);
     if (status == SAM_OK && set->redis_user_file != NULL)
-        status = read_lines(set->redis_user_file, &set->secrets[2], &set->redis_user, 1, &count, err);
+        status = read_lines(set->redis_user_file, &set->secrets[1], &set->redis_user, 1, &count, err);
     return status;
 }
 
 static void free_secrets(settings *set)
 {
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < 2; i++)
         sam_free(set->secrets[i]);
+    sam_access_free(set->access);
 }
 
 static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
@@ -79,7 +78,13 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
         {"redis-user-file", SAM_OPTION_TEXT, &set->redis_user_file, "FILE", "file whose first line is that user"},
         {"redis-password", SAM_OPTION_TEXT, &set->redis_password, "TEXT", "password (other users can see flags)"},
         {"redis-password-file", SAM_OPTION_TEXT, &set->redis_password_file, "FILE", "file with the password"},
-        {"token-file", SAM_OPTION_TEXT, &set->token_file, "FILE", "bearer tokens, one a line; none: open to all"},
+        {"tokens", SAM_OPTION_TEXT, &set->tokens, "FILE",
+         "bearer tokens with roles (docs/operations.md), read again when it changes; none: open to all"},
+        {"tls-cert", SAM_OPTION_TEXT, &set->tls_cert, "FILE", "certificate and its chain in PEM: serve HTTPS"},
+        {"tls-key", SAM_OPTION_TEXT, &set->tls_key, "FILE", "its private key in PEM"},
+        {"rate", SAM_OPTION_COUNT, &set->rate, "N", "requests a second that one address may send; 0: any number"},
+        {"max-per-client", SAM_OPTION_COUNT, &set->max_per_client, "N",
+         "HTTP connections of one address at a time; 0: any number"},
         {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time; 0: 10000"},
         {"wait-ms-max", SAM_OPTION_COUNT, &set->wait_ms_max, "MS", "longest time a sync request is held"},
         {"wait-redis", SAM_OPTION_COUNT, &set->wait_redis, "SECONDS", "how long to try to reach Redis at start"},
@@ -92,9 +97,11 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
     sam_status status = sam_options_parse(&command, argc, argv, &rest, err);
     if (status == SAM_OK && rest < argc)
         return sam_fail(err, SAM_INVALID, "\"%s\" is no option; see --help", argv[rest]);
-    if (status == SAM_OK && (set->wait_ms_max > 3600000 || set->max_connections > 1000000 || set->threads > 1024))
+    if (status == SAM_OK && (set->wait_ms_max > 3600000 || set->max_connections > 1000000 ||
+                             set->max_per_client > 1000000 || set->threads > 1024))
         return sam_fail(err, SAM_INVALID,
-                        "--wait-ms-max is at most 3600000, --max-connections 1000000, --threads 1024");
+                        "--wait-ms-max is at most 3600000, --max-connections and --max-per-client 1000000, "
+                        "--threads 1024");
     return status == SAM_OK ? read_secrets(set, err) : status;
 }
 
@@ -180,8 +187,11 @@ static sam_status serve(ledger_service *ledger, const settings *set, sam_error *
     const sam_http_server_options options = {.listen = set->listen,
                                              .threads = (unsigned)set->threads,
                                              .max_connections = (unsigned)set->max_connections,
-                                             .tokens = set->tokens,
-                                             .token_count = set->token_count,
+                                             .max_per_client = (unsigned)set->max_per_client,
+                                             .rate = set->rate,
+                                             .access = set->access,
+                                             .tls_cert = set->tls_cert,
+                                             .tls_key = set->tls_key,
                                              .observe = ledger_observe,
                                              .observe_user = ledger};
     sam_status status = sam_http_server_start(&server, &options, routes, err);
@@ -189,7 +199,7 @@ static sam_status serve(ledger_service *ledger, const settings *set, sam_error *
         return status;
     status = ledger_follower_start(&ledger->follower, server, err);
     if (status == SAM_OK) {
-        printf("listening on http://%s\n", sam_http_server_address(server));
+        printf("listening on %s://%s\n", sam_http_server_scheme(server), sam_http_server_address(server));
         fflush(stdout);
         wait_for_signal();
         sam_log_info("stopping");
@@ -210,6 +220,7 @@ int main(int argc, char **argv)
         return 0;
     if (status == SAM_OK) {
         sam_shutdown_catch();
+        sam_hangups_catch();
         status = ledger_open(&ledger, &set, &err);
         if (status == SAM_OK) {
             check_durability(&ledger);

@@ -300,19 +300,32 @@ static sam_status post_resume(json_errand *errand, sam_error *err)
 
 /* ---- workers ---- */
 
+/* A line of text, or nothing: what stands in tables, metrics and terminals must not have control characters. */
+static bool is_line(const json_t *text)
+{
+    if (text == NULL)
+        return true;
+    const char *at = json_string_value(text);
+    if (at == NULL || json_string_length(text) > NAME_MAX_BYTES)
+        return false;
+    while (*at != 0 && (unsigned char)*at >= 0x20 && *at != 0x7f)
+        at++;
+    return *at == 0;
+}
+
 static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam_error *err)
 {
     const json_t *name = json_object_get(body, "name"), *threads = json_object_get(body, "threads"),
                  *kernel = json_object_get(body, "kernel"), *evaluates = json_object_get(body, "evaluates");
-    bool good = json_is_object(body) && (name == NULL || json_is_string(name)) &&
-                (kernel == NULL || json_is_string(kernel)) && (evaluates == NULL || json_is_boolean(evaluates)) &&
-                (threads == NULL || (json_is_integer(threads) && json_integer_value(threads) >= 0 &&
-                                     json_integer_value(threads) <= 65536));
-    if (!good || json_string_length(name) > NAME_MAX_BYTES || json_string_length(kernel) > NAME_MAX_BYTES)
+    bool good =
+        json_is_object(body) && is_line(name) && is_line(kernel) && (evaluates == NULL || json_is_boolean(evaluates)) &&
+        (threads == NULL ||
+         (json_is_integer(threads) && json_integer_value(threads) >= 0 && json_integer_value(threads) <= 65536));
+    if (!good)
         return sam_fail(
             err, SAM_INVALID,
             "join takes {\"name\": text, \"threads\": number, \"kernel\": text, \"evaluates\": true or false}, "
-            "texts of at most %d bytes",
+            "texts of at most %d bytes without control characters",
             NAME_MAX_BYTES);
     newcomer->name = name == NULL ? "" : json_string_value(name);
     newcomer->kernel = kernel == NULL ? "" : json_string_value(kernel);

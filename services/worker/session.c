@@ -116,8 +116,11 @@ sam_status sam_session_open(sam_session **session, const sam_worker_options *opt
     if (made == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
     made->options = options;
-    const sam_http_client_options client = {
-        .token = options->token, .hint = "is the ledger running?", .cancelled = cancelled, .cancelled_user = made};
+    const sam_http_client_options client = {.token_file = options->token_file,
+                                            .ca_file = options->ca_file,
+                                            .hint = "is the ledger running?",
+                                            .cancelled = cancelled,
+                                            .cancelled_user = made};
     sam_status status = take_addresses(made, options->ledger, err);
     if (status == SAM_OK)
         status = sam_http_client_new(&made->client, &client, err);

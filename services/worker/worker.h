@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 typedef struct sam_worker_options {
-    const char *ledger, *run, *token; /* URL or URLs with commas, run id, bearer token or NULL */
+    const char *ledger, *run;         /* URL or URLs with commas, run id */
+    const char *token_file, *ca_file; /* NULL: none, and as the system has it */
     const char *model, *train, *dev;  /* files; dev may be NULL: it then takes no evaluations */
     const char *name;
     const char *cache;       /* folder of activations; NULL: in memory only */

@@ -141,6 +141,44 @@ void test_redis_stop(test_redis *redis)
     end_process(redis, SIGTERM);
 }
 
+bool test_secret(const char *path, const char *text)
+{
+    (void)unlink(path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    size_t length = strlen(text);
+    bool good = fd >= 0 && write(fd, text, length) == (ssize_t)length;
+    if (fd >= 0)
+        close(fd);
+    return good;
+}
+
+static bool run_quietly(char *const *words)
+{
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+        (void)dup2(nowhere, STDOUT_FILENO);
+        (void)dup2(nowhere, STDERR_FILENO);
+        execvp(words[0], words);
+        _exit(127);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+bool test_certificate(const char *cert, const char *key)
+{
+    char text[] = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=samara "
+                  "-addext subjectAltName=IP:127.0.0.1 -keyout KEY -out CERT";
+    char kept_cert[256], kept_key[256], *words[24] = {NULL}, *rest = NULL;
+    size_t count = 0;
+    snprintf(kept_cert, sizeof kept_cert, "%s", cert);
+    snprintf(kept_key, sizeof kept_key, "%s", key);
+    for (char *word = strtok_r(text, " ", &rest); word != NULL && count < 23; word = strtok_r(NULL, " ", &rest))
+        words[count++] = strcmp(word, "CERT") == 0 ? kept_cert : strcmp(word, "KEY") == 0 ? kept_key : word;
+    return run_quietly(words) && chmod(key, 0600) == 0;
+}
+
 bool test_raise_open_files(size_t count)
 {
     struct rlimit limit;

@@ -26,6 +26,11 @@ void test_folder_remove(const test_folder *folder); /* with all that is in it */
 /* "folder/name" in `out`. */
 void test_path(char *out, size_t size, const test_folder *folder, const char *name);
 
+/* A file that only we may read, as secrets must be. */
+bool test_secret(const char *path, const char *text);
+/* A certificate of 127.0.0.1 that vouches for itself, and its key, by the program openssl. False: there is none. */
+bool test_certificate(const char *cert, const char *key);
+
 typedef struct test_redis {
     char folder[200];
     char address[256]; /* "unix:/.../redis.sock" */
