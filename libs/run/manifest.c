@@ -35,7 +35,7 @@ typedef struct field {
     uint64_t most;
     const char *const *choices; /* FIELD_CHOICE: names by value, NULL at the end */
     size_t when;    /* offset of a choice above it in the table; it is there only where that choice is ... */
-    unsigned among; /* ... among these bits; 0: always */
+    unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is not 0 (FIELD_COUNT only) */
 } field;
 
 static const char *const MODES[] = {"sync", "federated", "flood", NULL};
@@ -51,6 +51,7 @@ static const char *const GUARDS[] = {"clip", "trimmed", "median", NULL};
 #define NAMED(names)      0, 0, names, 0, 0
 #define BETWEEN(from, to) from, to, NULL, 0, 0
 #define PLAIN             0, 0, NULL, 0, 0
+#define OPTIONAL          UINT32_MAX
 
 static const field FIELDS[] = {
     {"format", FIELD_FORMAT, 0, PLAIN},
@@ -98,6 +99,8 @@ static const field FIELDS[] = {
     {"evaluation.every", FIELD_COUNT, AT(evaluation.every), BETWEEN(0, (uint64_t)1 << 31)},
     {"evaluation.chunks", FIELD_COUNT, AT(evaluation.chunks), BETWEEN(1, SAM_CHUNKS_MAX)},
     {"lease_ms", FIELD_COUNT, AT(lease_ms), BETWEEN(100, 86400000)},
+    {"quorum.after_ms", FIELD_COUNT, AT(quorum.after_ms), 1, 86400000, NULL, 0, OPTIONAL},
+    {"quorum.slots", FIELD_COUNT, AT(quorum.slots), 1, SAM_SLOTS_MAX, NULL, 0, OPTIONAL},
 };
 #define FIELD_COUNT_ALL (sizeof FIELDS / sizeof FIELDS[0])
 
@@ -147,6 +150,8 @@ static bool is_there(const field *f, const sam_manifest *manifest)
 {
     if (f->among == 0)
         return true;
+    if (f->among == OPTIONAL)
+        return *(const uint32_t *)member(manifest, f->offset) != 0;
     unsigned choice = choice_at(manifest, f->when); /* of a draft: anything */
     return choice < 32 && (BIT(choice) & f->among) != 0;
 }
@@ -348,6 +353,12 @@ static sam_status read_field(sam_manifest *manifest, const field *f, const json_
     return read_value(manifest, f, value) ? SAM_OK : refuse(f, value, err);
 }
 
+/* While fields are read: those of the choices above them, and optional ones that are given. */
+static bool is_due(const field *f, const sam_manifest *manifest, const json_t *root)
+{
+    return f->among == OPTIONAL ? value_at(root, f->path) != NULL : is_there(f, manifest);
+}
+
 static bool is_known(const sam_manifest *manifest, const char *group, const char *key)
 {
     char path[128];
@@ -394,6 +405,9 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
                         manifest->probes);
+    if (manifest->quorum.slots > manifest->slots || (manifest->quorum.slots == 0) != (manifest->quorum.after_ms == 0))
+        return sam_fail(err, SAM_INVALID, "quorum: must have after_ms and slots, and not more slots than a round (%u)",
+                        manifest->slots);
     if (trainable->first_block == trainable->end_block && !trainable->embeddings && !trainable->final_norm)
         return sam_fail(err, SAM_INVALID,
                         "trainable.blocks: must not be empty where neither embeddings nor the final "
@@ -407,7 +421,7 @@ static sam_status read_fields(sam_manifest *manifest, json_t *root, sam_error *e
     if (!json_is_object(root))
         return sam_fail(err, SAM_INVALID, "a manifest is a JSON object");
     for (size_t i = 0; i < FIELD_COUNT_ALL && status == SAM_OK; i++)
-        if (is_there(&FIELDS[i], manifest))
+        if (is_due(&FIELDS[i], manifest, root))
             status = read_field(manifest, &FIELDS[i], root, err);
     if (status == SAM_OK)
         status = refuse_all_unknown(manifest, root, err);

@@ -45,6 +45,12 @@ typedef struct sam_evaluation_plan {
     uint32_t chunks; /* evaluation slots the dev set is split into */
 } sam_evaluation_plan;
 
+/* When a round may be committed although slots are missing: they then have no value. Zero: never. */
+typedef struct sam_quorum {
+    uint32_t slots;    /* that must be in */
+    uint32_t after_ms; /* since the round was opened */
+} sam_quorum;
+
 typedef struct sam_manifest {
     char *name; /* for people */
     sam_mode mode;
@@ -67,6 +73,7 @@ typedef struct sam_manifest {
     sam_update_spec update;
     sam_evaluation_plan evaluation;
     uint32_t lease_ms; /* for one slot */
+    sam_quorum quorum; /* may be left out of the text */
 
     /* derived when parsed */
     char *text; /* canonical JSON, NUL-terminated */

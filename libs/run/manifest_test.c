@@ -124,6 +124,12 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"evaluation.chunks", "0", "from 1 to 1024"},
         {"lease_ms", "99", "from 100 to 86400000"},
         {"lease_ms", "-1", "from 100 to 86400000"},
+        {"quorum", "{\"after_ms\":0,\"slots\":1}", "from 1 to 86400000"},
+        {"quorum", "{\"after_ms\":9,\"slots\":0}", "from 1 to 4096"},
+        {"quorum", "{\"after_ms\":9,\"slots\":5}", "not more slots than a round (3)"},
+        {"quorum", "{\"after_ms\":9}", "must have after_ms and slots"},
+        {"quorum", "{}", "is not a field"},
+        {"quorum", "3", "is not a field"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
@@ -191,6 +197,8 @@ static sam_manifest any_draft(uint64_t *random)
     draft.update.guard.kind = (sam_guard_kind)test_below(random, 3);
     draft.update.guard.trim = draft.update.guard.kind == SAM_GUARD_TRIMMED ? 128 : 0;
     draft.update.guard.cap = draft.update.guard.kind == SAM_GUARD_MEDIAN ? 1u << 24 : 0;
+    draft.quorum.slots = (uint32_t)test_below(random, draft.slots + 1);
+    draft.quorum.after_ms = draft.quorum.slots > 0 ? 1 + (uint32_t)test_below(random, 86400000) : 0;
     for (size_t i = 0; i < SAM_DIGEST_BYTES; i++)
         draft.base.bytes[i] = (uint8_t)test_random(random);
     return draft;
@@ -212,6 +220,8 @@ static void what_was_composed_reads_back_the_same(void **state)
                     made->log2_pool == draft.log2_pool && made->quantum_log2 == draft.quantum_log2);
         assert_memory_equal(&made->update.guard, &draft.update.guard, sizeof draft.update.guard);
         assert_memory_equal(&made->update.normaliser, &draft.update.normaliser, sizeof draft.update.normaliser);
+        assert_memory_equal(&made->quorum, &draft.quorum, sizeof draft.quorum);
+        assert_true(draft.quorum.slots > 0 || strstr(made->text, "quorum") == NULL);
         assert_memory_equal(&made->base, &draft.base, sizeof draft.base);
         sam_manifest_free(made);
         sam_manifest_free(again);

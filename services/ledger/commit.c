@@ -32,13 +32,13 @@ static sam_status take_slot(sam_round *round, const sam_round_shape *shape, cons
     return SAM_OK;
 }
 
-static sam_status take_slots(sam_round *round, const sam_round_shape *shape, const redisReply *open, sam_error *err)
+static sam_status take_slots(sam_round *round, const ledger_run *run, const redisReply *open, sam_error *err)
 {
     redisReply *const *each;
     size_t count;
-    sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)shape->slots, &each, &count, err);
+    sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)run->least_slots, &each, &count, err);
     for (size_t i = 0; i + 1 < count && status == SAM_OK; i += 2)
-        status = take_slot(round, shape, each[i], each[i + 1], err);
+        status = take_slot(round, &run->shape, each[i], each[i + 1], err);
     return status;
 }
 
@@ -107,7 +107,7 @@ static sam_status read_gathered(gathered *all, const ledger_run *run, const redi
     sam_digest_hex(all->previous_hex, &all->previous);
     status = sam_redis_u64(each[3], "gather", &all->round.committed_ms, err);
     if (status == SAM_OK)
-        status = take_slots(&all->round, &run->shape, each[4], err);
+        status = take_slots(&all->round, run, each[4], err);
     return status == SAM_OK ? take_evaluations(&all->round, each[5], err) : status;
 }
 

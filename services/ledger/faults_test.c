@@ -287,6 +287,48 @@ static void a_lease_from_before_the_clock_went_back_still_ends(void **state)
     test_stage_close(&stage);
 }
 
+static void a_round_is_committed_on_quorum_and_takes_nothing_after(void **state)
+{
+    test_stage stage;
+    test_ledger ledger;
+    test_run run;
+    sam_round round;
+    size_t length;
+    sam_manifest draft = test_draft();
+    (void)state;
+    draft.rounds = 1;
+    draft.evaluation.every = 0;
+    draft.lease_ms = 60000;
+    draft.quorum.slots = 2;
+    draft.quorum.after_ms = 400;
+    test_stage_open(&stage);
+    test_ledger_start(&ledger, stage.redis.address);
+    test_run_create(&run, &draft, ledger.url);
+    test_worker quick = test_worker_join(&run, ledger.url), slow = test_worker_join(&run, ledger.url);
+    test_turn(&quick);
+    test_turn(&slow);
+    assert_true(quick.result_count == 2 && slow.result_count == 1);
+    quick.wait_ms = 20000;
+    test_turn(&quick); /* waits for the deadline: the run ends there */
+    assert_true(quick.cursor == 1 && quick.refused == 0 && test_worker_done(&quick));
+    test_turn(&slow);
+    assert_true(slow.refused == 1 && test_worker_done(&slow));
+    sam_samlog *log = test_run_log(&run, ledger.url);
+    const uint8_t *bytes = sam_samlog_round(log, 0, &length);
+    assert_int_equal(sam_round_decode(&round, &(sam_round_shape){3, 2}, bytes, length, NULL), SAM_OK);
+    for (uint32_t slot = 0; slot < 3; slot++) {
+        assert_int_equal(round.workers[slot], slot < 2 ? quick.number : 0);
+        assert_int_equal(round.codes[2 * slot], slot < 2 ? test_code(0, slot, 0) : 0x80);
+    }
+    assert_int_equal(test_number(ledger.url, run.path, "records"), 2);
+    assert_int_equal(test_number(ledger.url, run.path, "leased"), 0);
+    sam_round_free(&round);
+    sam_samlog_close(log);
+    sam_manifest_free(run.manifest);
+    test_ledger_stop(&ledger);
+    test_stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +338,7 @@ int main(void)
         cmocka_unit_test(a_full_round_that_nobody_committed_is_committed_by_the_next),
         cmocka_unit_test(a_worker_stays_until_the_last_evaluation_is_in),
         cmocka_unit_test(a_lease_from_before_the_clock_went_back_still_ends),
+        cmocka_unit_test(a_round_is_committed_on_quorum_and_takes_nothing_after),
     };
     (void)signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,7 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->rounds = manifest->rounds;
     run->chunks = manifest->evaluation.chunks;
     run->lease_ms = manifest->lease_ms;
+    run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
     ledger_key(run->log_key, run->id, "log");
     if (run->name == NULL) {

@@ -25,6 +25,7 @@ typedef struct ledger_run {
     sam_round_shape shape;
     uint64_t rounds;
     uint32_t chunks, lease_ms;
+    uint32_t least_slots; /* of a committed round */
     uint32_t reach; /* rounds that one sync reply carries at most */
     char log_key[LEDGER_KEY_SIZE];
 } ledger_run;

@@ -72,7 +72,7 @@ sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_man
     ledger_call call;
     redisReply *reply;
     uint64_t made = 0;
-    ledger_call_begin(&call, manifest->id_hex, 7);
+    ledger_call_begin(&call, manifest->id_hex, 9);
     ledger_call_bytes(&call, manifest->text, manifest->text_length);
     ledger_call_text(&call, manifest->id_hex);
     ledger_call_u64(&call, manifest->rounds);
@@ -80,6 +80,8 @@ sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_man
     ledger_call_u64(&call, manifest->evaluation.every);
     ledger_call_u64(&call, manifest->evaluation.chunks);
     ledger_call_u64(&call, manifest->lease_ms);
+    ledger_call_u64(&call, manifest->quorum.slots);
+    ledger_call_u64(&call, manifest->quorum.after_ms);
     sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_CREATE, redis, &reply, err);
     if (status == SAM_OK)
         status = sam_redis_u64(reply, "create", &made, err);

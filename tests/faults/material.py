@@ -30,7 +30,7 @@ class Material:
             stage.write_data(self.train, 80, 1)
             stage.write_data(self.dev, 40, 2)
 
-    def manifest(self, name):
+    def manifest(self, name, quorum=None):
         values = {
             "format": "samara-run/1", "name": name, "mode": "sync", "objective": "choice", "estimator": "two-point",
             "base": digest_of(self.model), "data": {"dev": digest_of(self.dev), "train": digest_of(self.train)},
@@ -41,6 +41,8 @@ class Material:
             "rate": "1200000", "schedule": {"floor": 0, "horizon": "400", "kind": "inverse", "warmup": "0"},
             "normaliser": {"kind": "running", "shift": 6}, "guard": {"clip": 1024, "kind": "clip"},
             "evaluation": {"chunks": plan.CHUNKS, "every": plan.EVERY}, "lease_ms": plan.LEASE_MS}
+        if quorum:
+            values["quorum"] = quorum
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

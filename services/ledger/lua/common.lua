@@ -2,7 +2,8 @@
 --
 --   manifest      string  canonical JSON
 --   state         hash    head (committed rounds), chain (hex), status, next_worker, lost_leases, records,
---                         and of the manifest: rounds, slots, every, chunks, lease_ms
+--                         and of the manifest: rounds, slots, every, chunks, lease_ms; quorum, quorum_ms (0: none);
+--                         where there is a quorum: opened (ms, of the open round), closed (a round without the rest)
 --   log           stream  "<round + 1>-0" b = the encoded round
 --   open          hash    slot -> "worker:codes", of the round that is being filled (its number is head)
 --   free          zset    work nobody holds, by turn
@@ -29,7 +30,8 @@ end
 
 -- nil: there is no such run
 local function load_state()
-  local names = {'head', 'rounds', 'slots', 'every', 'chunks', 'lease_ms'}
+  local names = {'head', 'rounds', 'slots', 'every', 'chunks', 'lease_ms', 'quorum', 'quorum_ms', 'opened',
+                 'closed'}
   local values = redis.call('HMGET', STATE, 'status', 'chain', unpack(names))
   if not values[1] then
     return nil
@@ -38,6 +40,7 @@ local function load_state()
   for i, name in ipairs(names) do
     state[name] = tonumber(values[i + 2])
   end
+  state.quorum = state.quorum or 0 -- of a run that an older ledger made
   return state
 end
 
@@ -73,6 +76,9 @@ local function open_round(state, head)
   end
   if head < state.rounds then
     add_work('s', head, state.slots)
+    if state.quorum > 0 then
+      redis.call('HSET', STATE, 'opened', text(now_ms()))
+    end
   end
 end
 
@@ -108,8 +114,31 @@ local function expire(now)
   end
 end
 
+-- A quorum is in and its time is over: the round takes no more slots. It is written down, as what is full stays so.
+local function close(state, filled)
+  if state.quorum == 0 or filled < state.quorum then
+    return false
+  end
+  local now = now_ms()
+  if state.opened > now then -- the clock went back
+    redis.call('HSET', STATE, 'opened', text(now))
+    state.opened = now
+  end
+  if now - state.opened < state.quorum_ms then
+    return false
+  end
+  redis.call('HSET', STATE, 'closed', text(state.head))
+  state.closed = state.head
+  return true
+end
+
+-- Full: it wants a commit, and nothing of it changes until then.
 local function is_full(state)
-  return state.head < state.rounds and redis.call('HLEN', OPEN) == state.slots
+  if state.head >= state.rounds then
+    return false
+  end
+  local filled = redis.call('HLEN', OPEN)
+  return filled == state.slots or state.closed == state.head or close(state, filled)
 end
 
 local function held_by(worker)

@@ -15,7 +15,7 @@ local function take_slot(round, slot, codes)
   if holder then
     return string.match(holder, '^%d+') == worker and 'known' or 'late'
   end
-  if round ~= state.head or state.head >= state.rounds then
+  if round ~= state.head or state.head >= state.rounds or state.closed == state.head then
     return 'late'
   end
   finish('s:' .. text(round) .. ':' .. slot)
