@@ -15,6 +15,7 @@ static const struct {
     {"step", cli_bench_step, "one step of training: time, share of the machine's peak, and where it goes"},
     {"peak", cli_bench_peak, "matrix products in registers, on all cores: what no step can pass"},
     {"catchup", cli_bench_catchup, "a log of many records: to the state, and to the weights"},
+    {"ledger", cli_bench_ledger, "simulated workers against a ledger: contributions a second, bytes, memory"},
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
 
@@ -34,7 +35,8 @@ sam_status cli_bench(int argc, char **argv, sam_error *err)
     for (size_t i = 0; argc > 1 && i < PART_COUNT; i++)
         if (strcmp(argv[1], PARTS[i].name) == 0)
             return PARTS[i].run(argc - 1, argv + 1, err);
-    return sam_fail(err, SAM_INVALID, "samara bench measures step, peak or catchup%s%s; see samara bench --help",
+    return sam_fail(err, SAM_INVALID,
+                    "samara bench measures step, peak, catchup or ledger%s%s; see samara bench --help",
                     argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
 }
 

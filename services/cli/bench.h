@@ -3,6 +3,7 @@
  *     samara bench peak       what the matrix units of this machine can do
  *     samara bench step       one step of training, as a share of that
  *     samara bench catchup    a log of many records, applied at once
+ *     samara bench ledger     contributions a second of a ledger and its Redis, and what a worker costs it
  */
 #ifndef SAM_CLI_BENCH_H
 #define SAM_CLI_BENCH_H
@@ -19,6 +20,7 @@
 sam_status cli_bench_step(int argc, char **argv, sam_error *err);
 sam_status cli_bench_peak(int argc, char **argv, sam_error *err);
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err);
+sam_status cli_bench_ledger(int argc, char **argv, sam_error *err);
 
 /* GF/s of independent multiply-adds in registers on every thread of the pool (NULL: the caller's), the best of several
  * tries. Where the kernels do not name their instructions, those of the best that do, of the same precision. */

@@ -72,7 +72,7 @@ static sam_status start_service(cli_crew *crew, cli_process *process, const char
     return cli_process_start(process, &launch, err);
 }
 
-static sam_status start_redis(cli_crew *crew, sam_error *err)
+const char *const *cli_private_redis(void)
 {
     static const char *const WORDS[] = {"--port",
                                         "0",
@@ -93,7 +93,12 @@ static sam_status start_redis(cli_crew *crew, sam_error *err)
                                         "--loglevel",
                                         "notice",
                                         NULL};
-    return start_service(crew, &crew->redis, crew->program[REDIS], WORDS, err);
+    return WORDS;
+}
+
+static sam_status start_redis(cli_crew *crew, sam_error *err)
+{
+    return start_service(crew, &crew->redis, crew->program[REDIS], cli_private_redis(), err);
 }
 
 static const char *redis_address(const cli_crew *crew)

@@ -39,6 +39,9 @@ typedef struct cli_crew {
     size_t departed_count;
 } cli_crew;
 
+/* Words for a Redis of one's own, in the folder that it runs in: socket redis.sock, fsync always. NULL at the end. */
+const char *const *cli_private_redis(void);
+
 /* Finds the programs: NOT_FOUND says what to install. */
 sam_status cli_crew_init(cli_crew *crew, cli_out_folder *folder, const cli_crew_plan *plan, sam_error *err);
 sam_status cli_crew_start_services(cli_crew *crew, sam_error *err);
