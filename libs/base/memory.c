@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CACHE_LINE  64u
-#define ARENA_BLOCK ((size_t)64 * 1024)
+#define CACHE_LINE        64u
+#define ARENA_FIRST_BLOCK ((size_t)1024) /* many arenas hold little: an HTTP request, a call of Redis */
+#define ARENA_BLOCK_MAX   ((size_t)64 * 1024)
 
 struct sam_arena_block {
     struct sam_arena_block *next;
@@ -88,6 +89,13 @@ char *sam_format(const char *format, ...)
     return text;
 }
 
+static size_t next_block_size(const sam_arena *arena)
+{
+    if (arena->blocks == NULL)
+        return ARENA_FIRST_BLOCK;
+    return arena->blocks->size >= ARENA_BLOCK_MAX / 4 ? ARENA_BLOCK_MAX : arena->blocks->size * 4;
+}
+
 void *sam_arena_array(sam_arena *arena, size_t count, size_t size)
 {
     size_t bytes;
@@ -96,7 +104,8 @@ void *sam_arena_array(sam_arena *arena, size_t count, size_t size)
     bytes = (bytes + 15) & ~(size_t)15;
     struct sam_arena_block *block = arena->blocks;
     if (block == NULL || block->size - block->used < bytes) {
-        size_t room = bytes > ARENA_BLOCK ? bytes : ARENA_BLOCK;
+        size_t room = next_block_size(arena);
+        room = bytes > room ? bytes : room;
         block = sam_alloc(1, sizeof *block + room);
         if (block == NULL)
             return NULL;

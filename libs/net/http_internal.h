@@ -34,6 +34,10 @@ typedef struct route {
     size_t max_body;
 } route;
 
+typedef struct waiting_list {
+    struct sam_http_request *earliest, *latest;
+} waiting_list;
+
 struct sam_http_request {
     sam_http_server *server;
     struct MHD_Connection *connection;
@@ -67,15 +71,17 @@ struct sam_http_request {
     void (*at_end)(void *state);
     unsigned attempt;
     uint32_t wait_ms; /* what the handler asked for */
+    bool watched;     /* it waits with a deadline, and the client's going away ends it */
 
     struct {
         uint32_t slot; /* in server->slots */
         sam_http_ticket ticket;
-        bool suspended;      /* libmicrohttpd has it aside, and it is in the list by deadline */
+        bool suspended;      /* libmicrohttpd has it aside, and it is in one of the lists */
         bool resume_pending; /* a resume came while the handler ran */
         bool gone;           /* the client hung up */
         sam_http_wake wake;  /* why the handler is called next */
         uint64_t deadline_ms;
+        waiting_list *list;
         struct sam_http_request *earlier, *later;
     } waiting;
 };
@@ -105,7 +111,8 @@ struct sam_http_server {
     slot *slots;
     size_t slot_count;
     uint32_t first_free;
-    sam_http_request *earliest, *latest; /* suspended, by deadline */
+    waiting_list watched;   /* suspended, by deadline */
+    waiting_list unwatched; /* suspended until a resume, in no order */
     bool watcher_ends;
 
     pthread_t watcher;

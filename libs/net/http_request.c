@@ -101,6 +101,13 @@ sam_http_ticket sam_http_ticket_of(const sam_http_request *request)
 sam_http_next sam_http_wait(sam_http_request *request, uint32_t timeout_ms)
 {
     request->wait_ms = timeout_ms;
+    request->watched = true;
+    return SAM_HTTP_SUSPEND;
+}
+
+sam_http_next sam_http_await(sam_http_request *request)
+{
+    request->watched = false;
     return SAM_HTTP_SUSPEND;
 }
 

@@ -244,7 +244,7 @@ static sam_status take_options(sam_http_server *server, const sam_http_server_op
     options->threads = (unsigned)or_default(given->threads, 2);
     options->max_body = or_default(given->max_body, (size_t)8 << 20);
     options->max_header = or_default(given->max_header, (size_t)32 << 10);
-    options->max_connections = (unsigned)or_default(given->max_connections, 10000);
+    options->max_connections = (unsigned)or_default(given->max_connections, 16000);
     options->idle_timeout_s = (unsigned)or_default(given->idle_timeout_s, 60);
     options->stop_grace_ms = (unsigned)or_default(given->stop_grace_ms, 5000);
     options->rate_burst = or_default((size_t)given->rate_burst, (size_t)given->rate * 4);
@@ -375,13 +375,15 @@ static sam_status start_daemon(sam_http_server *server, sam_error *err)
     const sam_http_server_options *options = &server->options;
     struct MHD_OptionItem more[MORE_OPTIONS];
     add_options(server, more);
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | MHD_USE_TURBO;
+    flags |= server->tls_key != NULL ? MHD_USE_TLS : 0;
+    flags |= options->no_date ? MHD_USE_SUPPRESS_DATE_NO_CLOCK : 0;
     server->daemon = MHD_start_daemon(
-        server->tls_key == NULL ? flags : flags | MHD_USE_TLS, 0, NULL, NULL, on_call, server,
-        MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        options->max_header, MHD_OPTION_CONNECTION_LIMIT, options->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        options->idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL, MHD_OPTION_URI_LOG_CALLBACK,
-        begin_request, server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+        flags, 0, NULL, NULL, on_call, server, MHD_OPTION_EXTERNAL_LOGGER, log_line, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, options->max_header, MHD_OPTION_CONNECTION_LIMIT, options->max_connections,
+        MHD_OPTION_CONNECTION_TIMEOUT, options->idle_timeout_s, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, begin_request, server, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, more,
+        MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(fd);
         if (server->tls_key != NULL)

@@ -75,10 +75,11 @@ typedef struct sam_http_server_options { /* right when zeroed */
     unsigned threads;                    /* 0: 2 */
     size_t max_body;                     /* 0: 8 MiB */
     size_t max_header;                   /* 0: 32 KiB for the request line and all header fields together */
-    unsigned max_connections;       /* 0: 10,000. The soft limit of open files is raised to fit, as far as it may be */
+    unsigned max_connections;       /* 0: 16,000. The soft limit of open files is raised to fit, as far as it may be */
     unsigned max_per_client;        /* connections from one address; 0: no limit of their own */
     uint64_t rate, rate_burst;      /* requests a second from one address, and at once; 0: no limit, and 4 * rate */
     unsigned idle_timeout_s;        /* without a byte, in or out; 0: 60. Waiting requests are not idle */
+    bool no_date;                   /* leaves the field Date out of answers, 37 bytes that nobody caches by */
     unsigned stop_grace_ms;         /* what is being answered at stop may go on for so long; 0: 5000 */
     sam_access *access;             /* borrowed; NULL: everybody may do everything */
     const char *tls_cert, *tls_key; /* PEM files: HTTPS alone is spoken, TLS 1.2 and 1.3. NULL: HTTP */
@@ -121,7 +122,11 @@ typedef enum sam_http_wake { SAM_HTTP_FIRST, SAM_HTTP_RESUMED, SAM_HTTP_EXPIRED 
 
 sam_http_ticket sam_http_ticket_of(const sam_http_request *request); /* never 0 */
 sam_http_next sam_http_wait(sam_http_request *request, uint32_t timeout_ms);
+/* Waits for a resume that is sure to come soon: without a deadline, and without a look at whether the client is still
+ * there, which costs two system calls. */
+sam_http_next sam_http_await(sam_http_request *request);
 void sam_http_resume(sam_http_server *server, sam_http_ticket ticket);
+void sam_http_resume_many(sam_http_server *server, const sam_http_ticket *tickets, size_t count);
 sam_http_wake sam_http_wake_of(const sam_http_request *request);
 unsigned sam_http_attempt(const sam_http_request *request); /* 0 at the first call of the handler */
 

@@ -6,6 +6,8 @@
  *     deadline         (watcher thread)   > wake(): out of list and epoll, MHD_resume_connection -> handler again
  *     client hangs up  (watcher thread)  /          with `gone` the connection is closed instead
  *
+ * sam_http_await leaves the watcher out: such a request is in a list without order, only to be found at stop.
+ *
  * libmicrohttpd does not look at suspended sockets at all, which is why the watcher does: without it a worker that
  * died would be given new leases when its long poll ends.
  *
@@ -25,23 +27,26 @@
 #define NO_SLOT UINT32_MAX
 #define WAKE_UP 0 /* in epoll, where no ticket is 0 */
 
-static void list_insert(sam_http_server *server, sam_http_request *request)
+static void list_insert(waiting_list *list, sam_http_request *request)
 {
-    sam_http_request *after = server->latest;
+    sam_http_request *after = list->latest;
     while (after != NULL && after->waiting.deadline_ms > request->waiting.deadline_ms)
         after = after->waiting.earlier;
-    sam_http_request *before = after == NULL ? server->earliest : after->waiting.later;
+    sam_http_request *before = after == NULL ? list->earliest : after->waiting.later;
+    request->waiting.list = list;
     request->waiting.earlier = after;
     request->waiting.later = before;
-    *(after == NULL ? &server->earliest : &after->waiting.later) = request;
-    *(before == NULL ? &server->latest : &before->waiting.earlier) = request;
+    *(after == NULL ? &list->earliest : &after->waiting.later) = request;
+    *(before == NULL ? &list->latest : &before->waiting.earlier) = request;
 }
 
-static void list_remove(sam_http_server *server, sam_http_request *request)
+static void list_remove(sam_http_request *request)
 {
+    waiting_list *list = request->waiting.list;
     sam_http_request *after = request->waiting.earlier, *before = request->waiting.later;
-    *(after == NULL ? &server->earliest : &after->waiting.later) = before;
-    *(before == NULL ? &server->latest : &before->waiting.earlier) = after;
+    *(after == NULL ? &list->earliest : &after->waiting.later) = before;
+    *(before == NULL ? &list->latest : &before->waiting.earlier) = after;
+    request->waiting.list = NULL;
     request->waiting.earlier = request->waiting.later = NULL;
 }
 
@@ -56,8 +61,9 @@ static void wake(sam_http_server *server, sam_http_request *request, sam_http_wa
         request->waiting.resume_pending = true;
         return;
     }
-    list_remove(server, request);
-    (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, socket_of(request), NULL);
+    if (request->waiting.list == &server->watched)
+        (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, socket_of(request), NULL);
+    list_remove(request);
     request->waiting.suspended = false;
     request->waiting.wake = why;
     server->suspended--;
@@ -131,17 +137,36 @@ static sam_http_request *find(sam_http_server *server, sam_http_ticket ticket)
 
 void sam_http_resume(sam_http_server *server, sam_http_ticket ticket)
 {
+    sam_http_resume_many(server, &ticket, 1);
+}
+
+void sam_http_resume_many(sam_http_server *server, const sam_http_ticket *tickets, size_t count)
+{
     pthread_mutex_lock(&server->lock);
-    sam_http_request *request = find(server, ticket);
-    if (request != NULL)
-        wake(server, request, SAM_HTTP_RESUMED);
+    for (size_t i = 0; i < count; i++) {
+        sam_http_request *request = find(server, tickets[i]);
+        if (request != NULL)
+            wake(server, request, SAM_HTTP_RESUMED);
+    }
     pthread_mutex_unlock(&server->lock);
 }
 
 void sam_http_resume_all(sam_http_server *server)
 {
-    while (server->earliest != NULL)
-        wake(server, server->earliest, SAM_HTTP_RESUMED);
+    while (server->watched.earliest != NULL)
+        wake(server, server->watched.earliest, SAM_HTTP_RESUMED);
+    while (server->unwatched.earliest != NULL)
+        wake(server, server->unwatched.earliest, SAM_HTTP_RESUMED);
+}
+
+/* Into the list by deadline, and under the eye of the watcher. */
+static void watch_for_end(sam_http_server *server, sam_http_request *request)
+{
+    request->waiting.deadline_ms = sam_monotonic_ms() + request->wait_ms;
+    list_insert(&server->watched, request);
+    struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = request->waiting.ticket};
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, socket_of(request), &event) != 0)
+        sam_log_warn("cannot watch a waiting connection for its end (errno %d); it ends at its deadline", errno);
 }
 
 bool sam_http_suspend(sam_http_request *request)
@@ -154,15 +179,15 @@ bool sam_http_suspend(sam_http_request *request)
         request->waiting.wake = SAM_HTTP_RESUMED;
     } else {
         request->waiting.suspended = true;
-        request->waiting.deadline_ms = sam_monotonic_ms() + request->wait_ms;
+        request->waiting.deadline_ms = 0;
         server->suspended++;
         MHD_suspend_connection(request->connection);
-        list_insert(server, request);
-        struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = request->waiting.ticket};
-        if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, socket_of(request), &event) != 0)
-            sam_log_warn("cannot watch a waiting connection for its end (errno %d); it ends at its deadline", errno);
+        if (request->watched)
+            watch_for_end(server, request);
+        else
+            list_insert(&server->unwatched, request);
     }
-    bool first = !at_once && server->earliest == request;
+    bool first = !at_once && server->watched.earliest == request;
     pthread_mutex_unlock(&server->lock);
     if (first)
         poke_watcher(server);
@@ -183,11 +208,12 @@ size_t sam_http_server_waiting(sam_http_server *server)
 static int expire(sam_http_server *server)
 {
     uint64_t now = sam_monotonic_ms();
-    while (server->earliest != NULL && server->earliest->waiting.deadline_ms <= now)
-        wake(server, server->earliest, SAM_HTTP_EXPIRED);
-    if (server->earliest == NULL)
+    const waiting_list *list = &server->watched;
+    while (list->earliest != NULL && list->earliest->waiting.deadline_ms <= now)
+        wake(server, list->earliest, SAM_HTTP_EXPIRED);
+    if (list->earliest == NULL)
         return -1;
-    uint64_t left = server->earliest->waiting.deadline_ms - now;
+    uint64_t left = list->earliest->waiting.deadline_ms - now;
     return left > 60000 ? 60000 : (int)left;
 }
 

@@ -10,10 +10,11 @@ static void the_golden_request_reads_and_writes_as_python_did(void **state)
     (void)state;
     assert_int_equal(sam_sync_request_decode(&request, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST, NULL), SAM_OK);
     assert_true(request.worker == 3 && request.cursor == 41 && request.wants == 2 && request.wait_ms == 20000);
-    assert_true(request.leaving && request.result_count == 2 && request.results[0].code_count == 2);
+    assert_true(request.leaving && request.result_count == 4 && request.results[0].code_count == 2);
     assert_true(request.results[0].round == 41 && request.results[0].index == 5 && request.results[0].codes[1] == 0x80);
-    assert_true(request.results[1].kind == SAM_WORK_EVALUATION && request.results[1].evaluation.at == 40 &&
-                request.results[1].evaluation.correct == 111);
+    assert_true(request.results[2].round == 41 && request.results[2].index == 4 && request.results[2].codes[1] == 4);
+    assert_true(request.results[3].kind == SAM_WORK_EVALUATION && request.results[3].evaluation.at == 40 &&
+                request.results[3].evaluation.correct == 111);
     sam_sync_request_encode(&out, &request);
     assert_int_equal(out.length, sizeof GOLDEN_REQUEST);
     assert_memory_equal(out.bytes, GOLDEN_REQUEST, out.length);
@@ -29,7 +30,9 @@ static void the_golden_reply_reads_and_writes_as_python_did(void **state)
     assert_int_equal(sam_sync_reply_decode(&reply, GOLDEN_REPLY, sizeof GOLDEN_REPLY, NULL), SAM_OK);
     assert_true(reply.status == SAM_RUN_PAUSED && reply.head == 2 && reply.refused == 6 && reply.round_count == 2);
     assert_memory_equal(reply.rounds[1], GOLDEN_ROUND_1, sizeof GOLDEN_ROUND_1);
-    assert_true(reply.lease_count == 1 && reply.leases[0].kind == SAM_WORK_EVALUATION && reply.leases[0].index == 3);
+    assert_true(reply.lease_count == 4 && reply.leases[0].kind == SAM_WORK_EVALUATION && reply.leases[0].index == 3);
+    assert_true(reply.leases[3].kind == SAM_WORK_SLOT && reply.leases[3].index == 7 &&
+                reply.leases[3].valid_ms == 200000);
     sam_sync_reply_encode(&out, &reply);
     assert_int_equal(out.length, sizeof GOLDEN_REPLY);
     assert_memory_equal(out.bytes, GOLDEN_REPLY, out.length);
@@ -128,16 +131,76 @@ static void any_request_reads_back_as_it_was_written(void **state)
                                       .code_count = 1 + (uint32_t)test_below(&random, sizeof codes),
                                       .evaluation = {.examples = examples, .correct = examples / 2, .loss_micro = 5}};
             memset(codes, (int)test_below(&random, 256), sizeof codes);
+            if (r > 0 && test_below(&random, 2)) { /* most come beside the one before */
+                results[r].kind = results[r - 1].kind;
+                results[r].round = results[r - 1].round;
+                results[r].index = results[r - 1].index + (uint32_t)test_below(&random, 3);
+                results[r].code_count = results[r - 1].code_count;
+            }
         }
         sam_buffer out = {0};
         sam_sync_request again;
         sam_sync_request_encode(&out, &request);
         assert_int_equal(sam_sync_request_decode(&again, out.bytes, out.length, NULL), SAM_OK);
         assert_true(again.cursor == request.cursor && again.result_count == request.result_count);
+        for (size_t r = 0; r < again.result_count; r++)
+            assert_true(
+                again.results[r].kind == results[r].kind && again.results[r].round == results[r].round &&
+                again.results[r].index == results[r].index &&
+                (results[r].kind == SAM_WORK_EVALUATION || again.results[r].code_count == results[r].code_count));
         sam_sync_request_free(&again);
         check_request(out.bytes, out.length);
         sam_buffer_free(&out);
     }
+}
+
+static void any_leases_read_back_as_they_were_written(void **state)
+{
+    uint64_t random = 5;
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        sam_lease leases[6];
+        sam_sync_reply reply = {.leases = leases, .lease_count = (size_t)test_below(&random, 7)}, again;
+        for (size_t l = 0; l < reply.lease_count; l++) {
+            bool same = l > 0 && test_below(&random, 2);
+            leases[l] = (sam_lease){.kind = test_below(&random, 2) ? SAM_WORK_SLOT : SAM_WORK_EVALUATION,
+                                    .round = same ? leases[l - 1].round : test_any_u64(&random),
+                                    .index = (uint32_t)test_any_u64(&random),
+                                    .valid_ms = (uint32_t)test_any_u64(&random)};
+        }
+        sam_buffer out = {0};
+        sam_sync_reply_encode(&out, &reply);
+        assert_int_equal(sam_sync_reply_decode(&again, out.bytes, out.length, NULL), SAM_OK);
+        assert_int_equal(again.lease_count, reply.lease_count);
+        for (size_t l = 0; l < again.lease_count; l++)
+            assert_true(again.leases[l].kind == leases[l].kind && again.leases[l].round == leases[l].round &&
+                        again.leases[l].index == leases[l].index && again.leases[l].valid_ms == leases[l].valid_ms);
+        sam_sync_reply_free(&again);
+        check_reply(out.bytes, out.length);
+        sam_buffer_free(&out);
+    }
+}
+
+/* What the bytes of a contribution cost where many go in one message: docs/formats/wire.md promises it. */
+static void a_row_of_slots_takes_five_bytes_each_and_its_leases_three(void **state)
+{
+    enum { MANY = 64 };
+    uint8_t code = 0x35;
+    sam_result results[MANY];
+    sam_lease leases[MANY];
+    sam_buffer out = {0};
+    (void)state;
+    for (uint32_t i = 0; i < MANY; i++) {
+        results[i] = (sam_result){
+            .kind = SAM_WORK_SLOT, .round = 400, .index = 100 + i, .elapsed_ms = 9000, .codes = &code, .code_count = 1};
+        leases[i] = (sam_lease){SAM_WORK_SLOT, 401, 100 + i, 60000 * (i + 1)};
+    }
+    sam_sync_request_encode(&out, &(sam_sync_request){.worker = 1, .results = results, .result_count = MANY});
+    assert_in_range(out.length, 5 * MANY, 5 * MANY + 16);
+    sam_buffer_clear(&out);
+    sam_sync_reply_encode(&out, &(sam_sync_reply){.leases = leases, .lease_count = MANY});
+    assert_in_range(out.length, 3 * MANY, 3 * MANY + 16);
+    sam_buffer_free(&out);
 }
 
 static void counts_beyond_the_limits_are_refused(void **state)
@@ -201,6 +264,8 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_is_refused_or_reads_as_what_it_says),
         cmocka_unit_test(bytes_after_the_end_are_refused),
         cmocka_unit_test(any_request_reads_back_as_it_was_written),
+        cmocka_unit_test(any_leases_read_back_as_they_were_written),
+        cmocka_unit_test(a_row_of_slots_takes_five_bytes_each_and_its_leases_three),
         cmocka_unit_test(counts_beyond_the_limits_are_refused),
         cmocka_unit_test(a_failed_allocation_is_said),
     };

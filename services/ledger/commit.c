@@ -145,6 +145,8 @@ static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis
             status = sam_redis_u64(reply, "commit", first, err);
         sam_redis_reply_free(reply);
     }
+    if (status == SAM_OK && *first == 1) /* another copy's has another clock */
+        ledger_recent_put(run->recent, all->round.number, &all->previous, encoded.bytes, encoded.length);
     sam_buffer_free(&encoded);
     return status;
 }

@@ -174,7 +174,7 @@ static void functions_that_redis_forgot_are_loaded_again(void **state)
 }
 
 /* A round that is full but not committed: its codes were put into Redis by a copy that died before the commit. Here
- * the fields of the open round are written as contribute.lua writes them. */
+ * the fields of the open round are written as turns.lua writes them. */
 static void a_full_round_that_nobody_committed_is_committed_by_the_next(void **state)
 {
     test_stage stage;

@@ -1,13 +1,13 @@
 /* The ledger: one process that owns nothing. What a run is stands in Redis; what changes it is a Lua function.
  *
- *     worker --POST sync--> turn.c --contribute.lua--> Redis
- *                             |  round full?  commit.c: gather.lua -> sam_round_encode -> commit.lua -> stream
- *                             |  lease.lua, XRANGE
+ *     worker --POST sync--> turn.c --with all others that come meanwhile: group.c--> turns.lua --> Redis
+ *                             |       round full?  commit.c: gather.lua -> sam_round_encode -> commit.lua -> stream
  *                             |  no news: suspended; follow.c wakes it (XREAD, expired leases)
+ *                             |  rounds: recent.c, or XRANGE
  *                             +--reply
  *
  * Any number of copies serve one Redis, since each function is atomic and may be called twice. A copy keeps only a
- * cache of immutable things (runs.c), the requests that wait with it (follow.c) and its metrics.
+ * cache of immutable things (runs.c, recent.c), the requests that wait with it (group.c, follow.c) and its metrics.
  * Thread safety: everything here may be called from any thread of the server.
  */
 #ifndef SAM_LEDGER_H
@@ -15,6 +15,7 @@
 
 #include "base/digest.h"
 #include "follow.h"
+#include "group.h"
 #include "net/http_server.h"
 #include "net/metrics.h"
 #include "run/wire.h"
@@ -28,6 +29,7 @@ typedef struct ledger {
     sam_redis_pool *redis;
     ledger_scripts scripts;
     ledger_runs runs;
+    ledger_group group;
     ledger_follower follower;
     uint32_t wait_ms_max;
     atomic_bool redis_down; /* as the last request found it; said once each way */
@@ -56,22 +58,10 @@ typedef struct ledger_newcomer {
 sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,
                        uint32_t *worker, uint64_t *head, sam_error *err);
 
-/* `refused`: results that were not taken. `full`: the open round has all its slots, and wants a commit. */
-sam_status ledger_contribute(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
-                             const sam_sync_request *request, uint32_t *refused, bool *full, sam_error *err);
-
-typedef struct ledger_grant {
-    sam_run_status status;
-    uint64_t head;
-    bool full;
-    uint64_t outstanding; /* pieces of work that are free or leased */
-    sam_lease leases[SAM_SYNC_LEASES_MAX];
-    size_t lease_count;
-} ledger_grant;
-
-/* `again`: gives the worker its own leases once more where nothing is free. */
-sam_status ledger_lease(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
-                        const sam_sync_request *request, bool again, ledger_grant *grant, sam_error *err);
+/* What turns of one run ask, in one call: fills the outcome of each. Not OK: none has one. `full`: the open round has
+ * all its slots, and wants a commit. turns.c */
+sam_status ledger_turns_call(ledger_service *ledger, sam_redis *redis, ledger_turn **turns, size_t count, bool *full,
+                             sam_error *err);
 sam_status ledger_leave(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint32_t worker,
                         sam_error *err);
 sam_status ledger_pause(ledger_service *ledger, sam_redis *redis, const ledger_run *run, bool paused, sam_error *err);

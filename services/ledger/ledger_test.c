@@ -456,6 +456,100 @@ static void five_hundred_workers_wait_and_all_hear_of_a_commit(void **state)
     sam_manifest_free(run.manifest);
 }
 
+/* Reads a whole answer to a sync. */
+static void read_reply(int fd, sam_sync_reply *reply, sam_buffer *bytes)
+{
+    const char *body = NULL;
+    unsigned length = 0;
+    while (body == NULL || bytes->length < (size_t)(body - (char *)bytes->bytes) + length) {
+        uint8_t part[4096];
+        ssize_t got = read(fd, part, sizeof part);
+        assert_true(got > 0);
+        sam_put_bytes(bytes, part, (size_t)got);
+        body = memmem(bytes->bytes, bytes->length, "\r\n\r\n", 4);
+        const char *field = memmem(bytes->bytes, bytes->length, "Content-Length: ", 16);
+        body = body == NULL ? NULL : body + 4;
+        assert_true(body == NULL || (field != NULL && sscanf(field, "Content-Length: %u", &length) == 1));
+    }
+    assert_memory_equal(bytes->bytes, "HTTP/1.1 200", 12);
+    assert_int_equal(sam_sync_reply_decode(reply, body, length, NULL), SAM_OK);
+}
+
+/* A crowd whose requests are all under way before the first answer is read, so that calls of Redis carry many turns:
+ * each has the same results, and one of them is the first. Nobody's lease is given to another. */
+static void of_many_at_a_time_each_gets_its_own_and_the_first_result_wins(void **state)
+{
+    enum { MANY = 40 };
+    sam_manifest draft = plain_draft();
+    test_run run;
+    static test_worker crowd[MANY];
+    int fds[MANY];
+    uint32_t refused = 0;
+    (void)state;
+    draft.seed = 21;
+    draft.slots = 64;
+    draft.lease_ms = 60000;
+    test_run_create(&run, &draft, ledger.url);
+    for (uint32_t i = 0; i < MANY; i++) {
+        crowd[i] = test_worker_join(&run, ledger.url);
+        crowd[i].wants = 1;
+        test_compute(&crowd[i], &(sam_lease){SAM_WORK_SLOT, 0, 2, 0});
+        test_compute(&crowd[i], &(sam_lease){SAM_WORK_SLOT, 0, 3, 0});
+    }
+    for (uint32_t i = 0; i < MANY; i++)
+        fds[i] = start_waiting(ledger.url, &crowd[i]);
+    bool leased[64] = {[2] = true, [3] = true};
+    for (uint32_t i = 0; i < MANY; i++) {
+        sam_sync_reply reply;
+        sam_buffer bytes = {0};
+        read_reply(fds[i], &reply, &bytes);
+        refused += reply.refused;
+        assert_int_equal(reply.lease_count, 1);
+        assert_false(leased[reply.leases[0].index]);
+        leased[reply.leases[0].index] = true;
+        sam_sync_reply_free(&reply);
+        sam_buffer_free(&bytes);
+        close(fds[i]);
+    }
+    assert_int_equal(refused, 2 * (MANY - 1));
+    assert_int_equal(test_number(ledger.url, run.path, "leased"), MANY);
+    sam_manifest_free(run.manifest);
+}
+
+/* A sync with one slot, on a connection that stays open, as docs/formats/wire.md promises. */
+static void a_sync_of_one_slot_takes_less_than_250_bytes(void **state)
+{
+    sam_manifest draft = plain_draft();
+    test_run run;
+    sam_buffer body = {0}, bytes = {0};
+    sam_sync_reply reply;
+    char head[200];
+    (void)state;
+    draft.seed = 22;
+    draft.probes = 1;
+    draft.slots = 400;
+    test_run_create(&run, &draft, ledger.url);
+    test_worker worker = test_worker_join(&run, ledger.url);
+    worker.number = 1;
+    worker.wants = 1;
+    worker.wait_ms = 20000;
+    test_compute(&worker, &(sam_lease){SAM_WORK_SLOT, 0, 300, 0});
+    worker.results[0].elapsed_ms = 12345;
+    int fd = start_waiting(ledger.url, &worker);
+    read_reply(fd, &reply, &bytes);
+    test_worker_request(&worker, &body);
+    int sent =
+        snprintf(head, sizeof head, "POST %s/sync HTTP/1.1\r\nHost: 127.0.0.1:40000\r\nContent-Length: %zu\r\n\r\n",
+                 run.path, body.length);
+    assert_in_range((size_t)sent + body.length + bytes.length, 100, 250);
+    assert_int_equal(reply.lease_count, 1);
+    close(fd);
+    sam_sync_reply_free(&reply);
+    sam_buffer_free(&body);
+    sam_buffer_free(&bytes);
+    sam_manifest_free(run.manifest);
+}
+
 /* ---- refusals ---- */
 
 static void a_request_that_does_not_fit_says_why(void **state)
@@ -633,6 +727,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_expired_lease_wakes_a_waiter, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(waiting_ends_when_its_time_is_over, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(five_hundred_workers_wait_and_all_hear_of_a_commit, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(of_many_at_a_time_each_gets_its_own_and_the_first_result_wins, open_stage,
+                                        close_stage),
+        cmocka_unit_test_setup_teardown(a_sync_of_one_slot_takes_less_than_250_bytes, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(a_request_that_does_not_fit_says_why, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(each_route_takes_the_tokens_of_its_role, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(it_speaks_https_with_a_certificate, open_stage, close_stage),

@@ -13,6 +13,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* A request line with its fields, and what libmicrohttpd keeps for each connection, used or not. */
+#define HEADER_MAX 8192
+
 typedef struct settings {
     const char *listen, *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file, *tokens,
         *tls_cert, *tls_key;
@@ -85,7 +88,7 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
         {"rate", SAM_OPTION_COUNT, &set->rate, "N", "requests a second that one address may send; 0: any number"},
         {"max-per-client", SAM_OPTION_COUNT, &set->max_per_client, "N",
          "HTTP connections of one address at a time; 0: any number"},
-        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time; 0: 10000"},
+        {"max-connections", SAM_OPTION_COUNT, &set->max_connections, "N", "HTTP connections at a time; 0: 16000"},
         {"wait-ms-max", SAM_OPTION_COUNT, &set->wait_ms_max, "MS", "longest time a sync request is held"},
         {"wait-redis", SAM_OPTION_COUNT, &set->wait_redis, "SECONDS", "how long to try to reach Redis at start"},
         {"threads", SAM_OPTION_COUNT, &set->threads, "N", "threads that answer requests"},
@@ -153,6 +156,7 @@ static sam_status ledger_open(ledger_service *ledger, const settings *set, sam_e
     const sam_redis_options options = {.address = set->redis, .user = set->redis_user, .password = set->redis_password};
     *ledger = (ledger_service){.wait_ms_max = (uint32_t)set->wait_ms_max};
     ledger_runs_init(&ledger->runs);
+    ledger_group_init(&ledger->group, ledger);
     ledger_follower_init(&ledger->follower, ledger);
     sam_status status = ledger_gauges_init(ledger, err);
     if (status == SAM_OK)
@@ -165,6 +169,7 @@ static sam_status ledger_open(ledger_service *ledger, const settings *set, sam_e
 static void ledger_close(ledger_service *ledger)
 {
     ledger_follower_free(&ledger->follower);
+    ledger_group_free(&ledger->group);
     if (ledger->redis != NULL)
         sam_redis_pool_free(ledger->redis);
     ledger_scripts_free(&ledger->scripts);
@@ -187,6 +192,8 @@ static sam_status serve(ledger_service *ledger, const settings *set, sam_error *
     const sam_http_server_options options = {.listen = set->listen,
                                              .threads = (unsigned)set->threads,
                                              .max_connections = (unsigned)set->max_connections,
+                                             .max_header = HEADER_MAX,
+                                             .no_date = true,
                                              .max_per_client = (unsigned)set->max_per_client,
                                              .rate = set->rate,
                                              .access = set->access,
@@ -197,7 +204,9 @@ static sam_status serve(ledger_service *ledger, const settings *set, sam_error *
     sam_status status = sam_http_server_start(&server, &options, routes, err);
     if (status != SAM_OK)
         return status;
-    status = ledger_follower_start(&ledger->follower, server, err);
+    status = ledger_group_start(&ledger->group, server, err);
+    if (status == SAM_OK)
+        status = ledger_follower_start(&ledger->follower, server, err);
     if (status == SAM_OK) {
         printf("listening on %s://%s\n", sam_http_server_scheme(server), sam_http_server_address(server));
         fflush(stdout);
@@ -205,13 +214,14 @@ static sam_status serve(ledger_service *ledger, const settings *set, sam_error *
         sam_log_info("stopping");
     }
     ledger_follower_stop(&ledger->follower);
+    ledger_group_stop(&ledger->group);
     sam_http_server_stop(server);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    settings set = {.listen = "127.0.0.1:8642", .redis = "127.0.0.1:6379", .wait_ms_max = 60000, .threads = 4};
+    settings set = {.listen = "127.0.0.1:8642", .redis = "127.0.0.1:6379", .wait_ms_max = 60000, .threads = 2};
     sam_error err = {0};
     ledger_service ledger;
     sam_log_init("samara-ledger", SAM_LOG_INFO, SAM_LOG_TEXT);

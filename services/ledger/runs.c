@@ -22,6 +22,7 @@ void ledger_runs_init(ledger_runs *runs)
 
 static void free_run(ledger_run *run)
 {
+    ledger_recent_free(run->recent);
     sam_free(run->name);
     sam_free(run);
 }
@@ -36,7 +37,7 @@ void ledger_runs_free(ledger_runs *runs)
     pthread_mutex_destroy(&runs->lock);
 }
 
-static ledger_run *lookup(ledger_runs *runs, const char *id)
+const ledger_run *ledger_runs_known(ledger_runs *runs, const char *id)
 {
     pthread_mutex_lock(&runs->lock);
     ledger_run *run = runs->first;
@@ -92,7 +93,8 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
     ledger_key(run->log_key, run->id, "log");
-    if (run->name == NULL) {
+    run->recent = ledger_recent_new(run->reach);
+    if (run->name == NULL || run->recent == NULL) {
         free_run(run);
         return NULL;
     }
@@ -120,7 +122,7 @@ static const ledger_run *insert(ledger_runs *runs, ledger_run *made)
 sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id, const ledger_run **run, sam_error *err)
 {
     sam_manifest *manifest;
-    *run = lookup(runs, id);
+    *run = ledger_runs_known(runs, id);
     if (*run != NULL)
         return SAM_OK;
     sam_status status = ledger_manifest(redis, id, &manifest, err);

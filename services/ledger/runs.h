@@ -9,6 +9,7 @@
 #ifndef SAM_LEDGER_RUNS_H
 #define SAM_LEDGER_RUNS_H
 
+#include "recent.h"
 #include "run/manifest.h"
 #include "run/round.h"
 #include "store/redis.h"
@@ -28,6 +29,7 @@ typedef struct ledger_run {
     uint32_t least_slots; /* of a committed round */
     uint32_t reach; /* rounds that one sync reply carries at most */
     char log_key[LEDGER_KEY_SIZE];
+    ledger_recent *recent;
 } ledger_run;
 
 typedef struct ledger_runs {
@@ -38,6 +40,8 @@ typedef struct ledger_runs {
 void ledger_runs_init(ledger_runs *runs);
 void ledger_runs_free(ledger_runs *runs);
 
+/* One that is remembered, or NULL: without Redis. */
+const ledger_run *ledger_runs_known(ledger_runs *runs, const char *id);
 sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id, const ledger_run **run,
                             sam_error *err);
 /* Reads and parses the manifest itself. */

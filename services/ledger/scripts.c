@@ -2,7 +2,6 @@
 
 #include "runs.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -92,7 +91,14 @@ void ledger_call_format(ledger_call *call, const char *format, ...)
 
 void ledger_call_u64(ledger_call *call, uint64_t value)
 {
-    ledger_call_format(call, "%" PRIu64, value);
+    char text[24], *at = text + sizeof text; /* a call has thousands of them, and printf is slow */
+    size_t length = 0;
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+        length++;
+    } while (value > 0);
+    ledger_call_bytes(call, call->failed ? NULL : sam_arena_strndup(&call->arena, at, length), length);
 }
 
 sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,

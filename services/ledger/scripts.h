@@ -17,10 +17,9 @@
 #define LEDGER_SCRIPT_TABLE(X)                                                                                         \
     X(CREATE, create)                                                                                                  \
     X(JOIN, join)                                                                                                      \
-    X(CONTRIBUTE, contribute)                                                                                          \
+    X(TURNS, turns)                                                                                                    \
     X(GATHER, gather)                                                                                                  \
     X(COMMIT, commit)                                                                                                  \
-    X(LEASE, lease)                                                                                                    \
     X(LEAVE, leave)                                                                                                    \
     X(PAUSE, pause)                                                                                                    \
     X(TICK, tick)                                                                                                      \

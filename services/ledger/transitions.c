@@ -6,10 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Sums of 1024 chunks stay exact in Lua's numbers and fit the log's fields. */
-#define CHUNK_LOSS_MAX     ((uint64_t)1 << 43)
-#define CHUNK_EXAMPLES_MAX (1u << 22)
-
 sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_error *err)
 {
     bool down = status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
@@ -111,119 +107,7 @@ sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_ru
     return status;
 }
 
-/* ---- contribute ---- */
-
-static bool fits(const ledger_run *run, const sam_result *result)
-{
-    if (result->kind == SAM_WORK_SLOT)
-        return result->index < run->shape.slots && result->code_count == run->shape.probes &&
-               result->round < run->rounds;
-    return result->index < run->chunks && result->round <= run->rounds &&
-           result->evaluation.loss_micro <= CHUNK_LOSS_MAX && result->evaluation.examples <= CHUNK_EXAMPLES_MAX;
-}
-
-static void call_result(ledger_call *call, const sam_result *result)
-{
-    ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
-    ledger_call_u64(call, result->round);
-    ledger_call_u64(call, result->index);
-    ledger_call_u64(call, result->elapsed_ms);
-    if (result->kind == SAM_WORK_SLOT)
-        ledger_call_bytes(call, result->codes, result->code_count);
-    else
-        ledger_call_format(call, "%u:%u:%" PRIu64, result->evaluation.examples, result->evaluation.correct,
-                           result->evaluation.loss_micro);
-}
-
-sam_status ledger_contribute(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
-                             const sam_sync_request *request, uint32_t *refused, bool *full, sam_error *err)
-{
-    ledger_call call;
-    redisReply *reply;
-    uint64_t not_taken = 0, is_full = 0, malformed = 0;
-    for (size_t i = 0; i < request->result_count; i++)
-        malformed += !fits(run, &request->results[i]);
-    ledger_call_begin(&call, run->id, 2 + 5 * request->result_count);
-    ledger_call_u64(&call, request->worker);
-    ledger_call_u64(&call, malformed);
-    for (size_t i = 0; i < request->result_count; i++)
-        if (fits(run, &request->results[i]))
-            call_result(&call, &request->results[i]);
-    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_CONTRIBUTE, redis, &reply, err);
-    if (status == SAM_OK)
-        status = integers_of(reply, 0, 2, (uint64_t *[]){&not_taken, &is_full}, err);
-    sam_redis_reply_free(reply);
-    *refused = (uint32_t)not_taken;
-    *full = is_full == 1;
-    return status;
-}
-
-/* ---- lease, leave ---- */
-
-/* "s:12:3" */
-static bool parse_work(sam_lease *lease, const char *text)
-{
-    char kind;
-    int end = 0;
-    if (sscanf(text, "%c:%" SCNu64 ":%" SCNu32 "%n", &kind, &lease->round, &lease->index, &end) != 3 || text[end] != 0)
-        return false;
-    lease->kind = kind == 's' ? SAM_WORK_SLOT : SAM_WORK_EVALUATION;
-    return kind == 's' || kind == 'e';
-}
-
-static sam_status leases_of(redisReply *const *each, size_t count, ledger_grant *grant, sam_error *err)
-{
-    for (size_t i = 0; i + 1 < count && grant->lease_count < SAM_SYNC_LEASES_MAX; i += 2) {
-        sam_lease *lease = &grant->leases[grant->lease_count++];
-        const char *text;
-        size_t length;
-        uint64_t valid_ms;
-        sam_status status = sam_redis_bytes(each[i], "lease", &text, &length, err);
-        if (status == SAM_OK)
-            status = sam_redis_u64(each[i + 1], "lease", &valid_ms, err);
-        if (status != SAM_OK)
-            return status;
-        if (!parse_work(lease, text) || valid_ms > UINT32_MAX)
-            return sam_fail(err, SAM_CORRUPT, "Redis keeps \"%.60s\" as a piece of work", text);
-        lease->valid_ms = (uint32_t)valid_ms;
-    }
-    return SAM_OK;
-}
-
-static sam_status grant_of(const redisReply *reply, ledger_grant *grant, sam_error *err)
-{
-    redisReply *const *each;
-    size_t count;
-    uint64_t full = 0;
-    sam_status status = sam_redis_array(reply, "lease", 4, &each, &count, err);
-    if (status == SAM_OK)
-        status = status_of(each[0], &grant->status, err);
-    if (status == SAM_OK)
-        status = integers_of(reply, 1, 3, (uint64_t *[]){&grant->head, &full, &grant->outstanding}, err);
-    grant->full = full == 1;
-    return status == SAM_OK ? leases_of(each + 4, count - 4, grant, err) : status;
-}
-
-sam_status ledger_lease(ledger_service *ledger, sam_redis *redis, const ledger_run *run,
-                        const sam_sync_request *request, bool again, ledger_grant *grant, sam_error *err)
-{
-    ledger_call call;
-    redisReply *reply;
-    uint32_t wants = request->wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : request->wants;
-    grant->lease_count = 0;
-    ledger_call_begin(&call, run->id, 6);
-    ledger_call_u64(&call, request->worker);
-    ledger_call_u64(&call, request->cursor);
-    ledger_call_u64(&call, wants);
-    ledger_call_u64(&call, run->reach);
-    ledger_call_u64(&call, again);
-    ledger_call_u64(&call, request->wait_ms);
-    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_LEASE, redis, &reply, err);
-    if (status == SAM_OK)
-        status = grant_of(reply, grant, err);
-    sam_redis_reply_free(reply);
-    return status;
-}
+/* ---- leave, pause, tick ---- */
 
 sam_status ledger_leave(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint32_t worker,
                         sam_error *err)

@@ -1,101 +1,132 @@
 /* One turn of a worker: POST sync.
  *
- *     first call: decode, contribute.lua, commit where that filled the round
- *     each call:  lease.lua -> rounds after the cursor -> reply, or suspended until follow.c or the clock wakes it
+ *     first call: decode, and into the group (group.c), which contributes and leases
+ *     then:       rounds after the cursor -> reply; or, without news, suspended until follow.c or the clock wakes it,
+ *                 and into the group again, for leases alone
  *
- * What was contributed is safe before the request is suspended, so a worker that loses the reply may send it again.
+ * What was contributed is safe before the request waits for news, so a worker that loses the reply may send it again.
  */
 #include "ledger.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <stddef.h>
 #include <string.h>
 
-/* A commit by this copy or another makes the next look useful; more than a few in a row mean that something is off. */
-#define LOOKS_MAX 4
-
 typedef struct worker_turn {
+    ledger_turn turn; /* first: release gets its address */
     ledger_service *ledger;
-    const ledger_run *run;
-    sam_sync_request asked;
-    uint32_t refused;
     uint64_t until_ms; /* it waits no longer than this */
     ledger_waiter waiter;
+    unsigned counted; /* looks at its outcome; the first one counts what was refused */
 } worker_turn;
 
-static void turn_free(void *state)
+static void turn_free(ledger_turn *turn)
 {
-    worker_turn *turn = state;
-    ledger_follower_forget(&turn->ledger->follower, &turn->waiter);
-    sam_sync_request_free(&turn->asked);
-    sam_free(turn);
+    worker_turn *own = (worker_turn *)((char *)turn - offsetof(worker_turn, turn));
+    sam_sync_request_free(&own->turn.asked);
+    sam_free(own);
 }
 
-static sam_status decode(worker_turn *turn, sam_http_request *request, sam_error *err)
+static void turn_end(void *state)
+{
+    worker_turn *own = state;
+    ledger_follower_forget(&own->ledger->follower, &own->waiter);
+    ledger_group_leave(&own->ledger->group, &own->turn);
+}
+
+static sam_status decode(worker_turn *own, sam_http_request *request, sam_error *err)
 {
     size_t length;
     const uint8_t *body = sam_http_body(request, &length);
-    sam_status status = sam_sync_request_decode(&turn->asked, body, length, err);
+    sam_sync_request *asked = &own->turn.asked;
+    sam_status status = sam_sync_request_decode(asked, body, length, err);
     if (status != SAM_OK)
         return status;
-    if (turn->asked.wait_ms > turn->ledger->wait_ms_max)
-        turn->asked.wait_ms = turn->ledger->wait_ms_max;
-    turn->until_ms = sam_monotonic_ms() + turn->asked.wait_ms;
-    turn->waiter.wants_work = turn->asked.wants > 0;
-    turn->waiter.ticket = sam_http_ticket_of(request);
+    if (asked->wait_ms > own->ledger->wait_ms_max)
+        asked->wait_ms = own->ledger->wait_ms_max;
+    own->until_ms = sam_monotonic_ms() + asked->wait_ms;
+    own->waiter.wants_work = asked->wants > 0;
+    own->waiter.ticket = own->turn.ticket = sam_http_ticket_of(request);
     return SAM_OK;
 }
 
-static sam_status contribute(worker_turn *turn, sam_redis *redis, sam_error *err)
+/* Redis is asked only for a run that this copy has not met before. */
+static sam_status find_run(worker_turn *own, const char *id, sam_error *err)
 {
-    bool full = false;
-    if (turn->asked.result_count == 0)
+    sam_redis *redis;
+    own->turn.run = ledger_runs_known(&own->ledger->runs, id);
+    if (own->turn.run != NULL)
         return SAM_OK;
-    sam_status status = ledger_contribute(turn->ledger, redis, turn->run, &turn->asked, &turn->refused, &full, err);
-    if (status == SAM_OK && turn->refused > 0)
-        sam_metric_add(turn->ledger->gauge.refused, turn->refused, NULL);
-    return status == SAM_OK && full ? ledger_commit(turn->ledger, redis, turn->run, err) : status;
+    sam_status status = sam_redis_borrow(own->ledger->redis, &redis, err);
+    if (status != SAM_OK)
+        return status;
+    status = ledger_runs_find(&own->ledger->runs, redis, id, &own->turn.run, err);
+    sam_redis_give_back(own->ledger->redis, redis);
+    return ledger_note(own->ledger, status, err);
 }
 
 /* The first call of the handler. */
-static sam_status begin(worker_turn **made, ledger_service *ledger, sam_redis *redis, sam_http_request *request,
-                        sam_error *err)
+static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_request *request, sam_error *err)
 {
-    worker_turn *turn = sam_alloc(1, sizeof *turn);
-    if (turn == NULL)
+    worker_turn *own = *made = sam_alloc(1, sizeof *own);
+    if (own == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for a sync request");
-    *made = turn;
-    turn->ledger = ledger;
-    sam_http_at_end(request, turn_free, turn);
+    own->ledger = ledger;
+    own->turn.release = turn_free;
+    sam_http_at_end(request, turn_end, own);
     sam_metric_add(ledger->gauge.syncs, 1, NULL);
-    sam_status status = decode(turn, request, err);
-    if (status == SAM_OK)
-        status = ledger_runs_find(&ledger->runs, redis, sam_http_parameter(request, "run"), &turn->run, err);
-    return status == SAM_OK ? contribute(turn, redis, err) : status;
+    sam_status status = decode(own, request, err);
+    return status == SAM_OK ? find_run(own, sam_http_parameter(request, "run"), err) : status;
 }
 
-/* Leases, and a commit first where the round is full and whoever filled it has not committed it. */
-static sam_status lease(worker_turn *turn, sam_redis *redis, bool last_look, ledger_grant *grant, sam_error *err)
+static sam_http_next ask(worker_turn *own, sam_http_request *request)
 {
-    for (int look = 0; look < LOOKS_MAX; look++) {
-        sam_status status = ledger_lease(turn->ledger, redis, turn->run, &turn->asked, last_look, grant, err);
-        if (status != SAM_OK || !grant->full)
-            return status;
-        status = ledger_commit(turn->ledger, redis, turn->run, err);
-        if (status != SAM_OK)
-            return status;
+    own->turn.again = sam_monotonic_ms() >= own->until_ms;
+    if (!ledger_group_join(&own->ledger->group, &own->turn))
+        return sam_http_answer_fail(request, SAM_UNAVAILABLE, "this ledger is stopping; ask again in a moment");
+    return sam_http_await(request);
+}
+
+/* ---- the reply ---- */
+
+static bool is_quiet(const ledger_turn *turn)
+{
+    return turn->lease_count == 0 && turn->head == turn->asked.cursor && turn->run_status != SAM_RUN_COMPLETE &&
+           !turn->asked.leaving;
+}
+
+static void encode_recent(sam_buffer *out, sam_sync_reply *reply, ledger_round **rounds, size_t count)
+{
+    const uint8_t *bytes[LEDGER_RECENT_MAX];
+    size_t lengths[LEDGER_RECENT_MAX];
+    for (size_t i = 0; i < count; i++) {
+        bytes[i] = rounds[i]->bytes;
+        lengths[i] = rounds[i]->length;
     }
-    return SAM_OK;
+    reply->rounds = bytes;
+    reply->round_lengths = lengths;
+    reply->round_count = count;
+    sam_sync_reply_encode(out, reply);
+    for (size_t i = 0; i < count; i++)
+        ledger_round_release(rounds[i]);
 }
 
-static bool is_quiet(const worker_turn *turn, const ledger_grant *grant)
+/* All but the first are kept for others: of that one the chain before it is not here. */
+static void remember(const ledger_run *run, uint64_t from, const sam_sync_reply *reply)
 {
-    bool over = grant->status == SAM_RUN_COMPLETE && grant->outstanding == 0;
-    return grant->lease_count == 0 && grant->head == turn->asked.cursor && !over && !turn->asked.leaving;
+    sam_digest previous;
+    for (size_t i = 0; i < reply->round_count; i++) {
+        if (i > 0)
+            ledger_recent_put(run->recent, from + i, &previous, reply->rounds[i], reply->round_lengths[i]);
+        if (reply->round_lengths[i] < SAM_DIGEST_BYTES)
+            return;
+        memcpy(previous.bytes, reply->rounds[i] + reply->round_lengths[i] - SAM_DIGEST_BYTES, SAM_DIGEST_BYTES);
+    }
 }
 
-static sam_status add_rounds(sam_sync_reply *reply, const worker_turn *turn, const redisReply *log, sam_error *err)
+static sam_status add_rounds(sam_sync_reply *reply, const ledger_turn *turn, const redisReply *log, sam_error *err)
 {
     reply->rounds = sam_alloc(log->elements, sizeof *reply->rounds);
     reply->round_lengths = sam_alloc(log->elements, sizeof *reply->round_lengths);
@@ -107,80 +138,112 @@ static sam_status add_rounds(sam_sync_reply *reply, const worker_turn *turn, con
     return status;
 }
 
-static sam_status encode(sam_buffer *out, const worker_turn *turn, sam_redis *redis, ledger_grant *grant,
-                         sam_error *err)
+static sam_status encode_from_log(sam_buffer *out, sam_sync_reply *reply, const ledger_turn *turn, sam_redis *redis,
+                                  sam_error *err)
 {
     redisReply *log = NULL;
-    sam_sync_reply reply = {.status = grant->status, .head = grant->head, .refused = turn->refused};
-    sam_status status = SAM_OK;
-    if (grant->head > turn->asked.cursor) {
-        status = ledger_read_log(redis, turn->run, turn->asked.cursor, turn->run->reach, &log, err);
-        if (status == SAM_OK)
-            status = add_rounds(&reply, turn, log, err);
-    }
+    sam_sync_reply own = {0}; /* of it, the rounds */
+    sam_status status = ledger_read_log(redis, turn->run, turn->asked.cursor, turn->run->reach, &log, err);
+    if (status == SAM_OK)
+        status = add_rounds(&own, turn, log, err);
     if (status == SAM_OK) {
-        reply.leases = grant->leases;
-        reply.lease_count = grant->lease_count;
-        sam_sync_reply_encode(out, &reply);
-        reply.leases = NULL; /* the grant's own */
+        remember(turn->run, turn->asked.cursor, &own);
+        reply->rounds = own.rounds;
+        reply->round_lengths = own.round_lengths;
+        reply->round_count = own.round_count;
+        sam_sync_reply_encode(out, reply);
     }
-    sam_sync_reply_free(&reply);
+    sam_sync_reply_free(&own);
     sam_redis_reply_free(log);
     return status;
 }
 
-/* Fills `out`, or leaves it empty: then there is no news, and the waiter stands in the follower's list. */
-static sam_status look(sam_buffer *out, worker_turn *turn, sam_redis *redis, sam_error *err)
+static sam_status encode(sam_buffer *out, ledger_service *ledger, const ledger_turn *turn, sam_error *err)
 {
-    uint64_t now = sam_monotonic_ms();
-    bool last_look = now >= turn->until_ms;
-    ledger_grant grant;
-    for (int i = 0; i < LOOKS_MAX; i++) {
-        sam_status status = lease(turn, redis, last_look, &grant, err);
-        if (status != SAM_OK)
-            return status;
-        if (last_look || !is_quiet(turn, &grant))
-            break;
-        if (ledger_follower_wait(&turn->ledger->follower, turn->run, grant.head, &turn->waiter))
-            return SAM_OK;
+    ledger_round *rounds[LEDGER_RECENT_MAX];
+    sam_redis *redis;
+    sam_sync_reply reply = {.status = turn->run_status,
+                            .head = turn->head,
+                            .refused = turn->refused,
+                            .leases = turn->leases,
+                            .lease_count = turn->lease_count};
+    if (ledger_recent_take(turn->run->recent, turn->asked.cursor, turn->head, rounds)) {
+        encode_recent(out, &reply, rounds, turn->head - turn->asked.cursor);
+        return SAM_OK;
     }
-    sam_status status = encode(out, turn, redis, &grant, err);
-    if (status == SAM_OK && turn->asked.leaving)
-        status = ledger_leave(turn->ledger, redis, turn->run, turn->asked.worker, err);
-    return status;
+    sam_status status = sam_redis_borrow(ledger->redis, &redis, err);
+    if (status != SAM_OK)
+        return status;
+    status = encode_from_log(out, &reply, turn, redis, err);
+    sam_redis_give_back(ledger->redis, redis);
+    return ledger_note(ledger, status, err);
 }
 
-static sam_http_next answer(worker_turn *turn, sam_http_request *request, sam_redis *redis, sam_error *err)
+static sam_status leave(worker_turn *own, sam_error *err)
+{
+    sam_redis *redis;
+    sam_status status = sam_redis_borrow(own->ledger->redis, &redis, err);
+    if (status != SAM_OK)
+        return status;
+    status = ledger_leave(own->ledger, redis, own->turn.run, own->turn.asked.worker, err);
+    sam_redis_give_back(own->ledger->redis, redis);
+    return ledger_note(own->ledger, status, err);
+}
+
+static sam_http_next reply_to(worker_turn *own, sam_http_request *request)
 {
     sam_buffer out = {0};
-    sam_status status = look(&out, turn, redis, err);
-    if (ledger_note(turn->ledger, status, err) != SAM_OK) {
-        sam_buffer_free(&out);
-        return sam_http_answer_error(request, err);
-    }
-    if (out.length == 0 && !out.failed) {
-        uint64_t now = sam_monotonic_ms();
-        return sam_http_wait(request, now < turn->until_ms ? (uint32_t)(turn->until_ms - now) : 0);
-    }
-    return sam_http_answer_buffer(request, 200, SAM_SYNC_CONTENT_TYPE, &out);
+    sam_error err = {0};
+    sam_status status = encode(&out, own->ledger, &own->turn, &err);
+    if (status == SAM_OK && own->turn.asked.leaving)
+        status = leave(own, &err);
+    /* Workers save the bytes of the field; who names the type of the request is told that of the reply. */
+    const char *type = sam_http_header(request, "Content-Type") == NULL ? NULL : SAM_SYNC_CONTENT_TYPE;
+    if (status == SAM_OK)
+        return sam_http_answer_buffer(request, 200, type, &out);
+    sam_buffer_free(&out);
+    return sam_http_answer_error(request, &err);
+}
+
+static sam_http_next refuse(const ledger_turn *turn, sam_http_request *request)
+{
+    if (turn->err != NULL)
+        return sam_http_answer_error(request, turn->err);
+    return sam_http_answer_fail(request, turn->status, "no memory to say what is wrong");
+}
+
+/* The group has done it. */
+static sam_http_next answer(worker_turn *own, sam_http_request *request)
+{
+    ledger_turn *turn = &own->turn;
+    if (turn->status != SAM_OK)
+        return refuse(turn, request);
+    if (turn->again || !is_quiet(turn))
+        return reply_to(own, request);
+    if (!ledger_follower_wait(&own->ledger->follower, turn->run, turn->head, &own->waiter))
+        return ask(own, request); /* there are rounds that it has not seen */
+    uint64_t now = sam_monotonic_ms();
+    return sam_http_wait(request, now < own->until_ms ? (uint32_t)(own->until_ms - now) : 0);
 }
 
 sam_http_next ledger_sync(sam_http_request *request, void *user)
 {
     ledger_service *ledger = user;
-    worker_turn *turn = sam_http_state(request);
-    sam_redis *redis;
+    worker_turn *own = sam_http_state(request);
     sam_error err = {0};
-    if (turn != NULL)
-        ledger_follower_forget(&ledger->follower, &turn->waiter);
-    sam_status status = sam_redis_borrow(ledger->redis, &redis, &err);
-    if (status != SAM_OK)
-        return sam_http_answer_error(request, &err);
-    if (turn == NULL)
-        status = begin(&turn, ledger, redis, request, &err);
-    sam_http_next next = status == SAM_OK ? answer(turn, request, redis, &err) : sam_http_answer_error(request, &err);
-    sam_redis_give_back(ledger->redis, redis);
-    if (status != SAM_OK)
-        ledger_note(ledger, status, &err);
-    return next;
+    if (own == NULL) {
+        sam_status status = begin(&own, ledger, request, &err);
+        return status == SAM_OK ? ask(own, request) : sam_http_answer_error(request, &err);
+    }
+    ledger_follower_forget(&ledger->follower, &own->waiter);
+    switch (ledger_group_take(&ledger->group, &own->turn)) {
+    case LEDGER_TURN_DONE:
+        if (own->turn.status == SAM_OK && own->turn.refused > 0 && own->counted++ == 0)
+            sam_metric_add(ledger->gauge.refused, own->turn.refused, NULL);
+        return answer(own, request);
+    case LEDGER_TURN_IDLE:
+        return ask(own, request);
+    default:
+        return sam_http_await(request); /* woken by something else */
+    }
 }

@@ -207,7 +207,8 @@ static sam_status check_chain(sam_session *session, const sam_sync_reply *reply,
 
 static sam_status one_sync(sam_session *session, sam_sync_request *request, sam_error *err)
 {
-    static const char *const HEADERS[] = {"Content-Type: " SAM_SYNC_CONTENT_TYPE, NULL};
+    /* Fields that the HTTP library would add: a sync is small, there are many, and its first bytes say what it is. */
+    static const char *const HEADERS[] = {"Content-Type:", "Accept:", "User-Agent:", NULL};
     sam_buffer body = {0};
     request->worker = session->traffic.worker;
     session->leaving = request->leaving;

@@ -15,6 +15,12 @@ def varint(value):
     return bytes(out)
 
 
+def difference(value, expected):
+    """Zigzag: 0, -1, 1, -2 ... are 0, 1, 2, 3 ..."""
+    far = value - expected
+    return varint(2 * far if far >= 0 else -2 * far - 1)
+
+
 def blake(*parts):
     return hashlib.blake2b(b"".join(parts), digest_size=32).digest()
 
@@ -68,11 +74,17 @@ def main():
     first = round_bytes(run, 0, 1700000000123, [(7, [0x12, 0x80]), (0, []), (300, [0xFF, 0x00])], [(0, 872, 444, 601234567)])
     second = round_bytes(first[-32:], 1, 1700000000456, [(1, [1, 2]), (2, [3, 4]), (4294967295, [5, 6])], [])
     log = b"SAMLOG1\n" + u32(len(text)) + text + b"".join(u32(len(r)) + r for r in (first, second))
-    request = (b"SYQ1" + u32(3) + u64(41) + u32(2) + u32(20000) + b"\1" + u32(2)
-               + b"\1" + u64(41) + u32(5) + u32(1500) + u32(2) + b"\x12\x80"
-               + b"\2" + u64(40) + u32(1) + u32(900) + u32(218) + u32(111) + u64(150000000))
-    reply = (b"SYR1" + b"\1" + u64(2) + u32(6) + u32(2) + u32(len(first)) + first + u32(len(second)) + second
-             + u32(1) + b"\2" + u64(2) + u32(3) + u32(60000))
+    request = (b"SYQ2" + varint(3) + varint(41) + varint(2) + varint(20000) + b"\1" + varint(4)
+               + b"\1" + varint(41) + varint(5) + varint(1500) + varint(2) + b"\x12\x80"
+               + b"\0" + difference(6, 5 + 1) + varint(1500) + b"\x01\x02"
+               + b"\0" + difference(4, 6 + 1) + varint(3) + b"\x03\x04"
+               + b"\2" + varint(40) + varint(1) + varint(900) + varint(218) + varint(111) + varint(150000000))
+    reply = (b"SYR2" + b"\1" + varint(2) + varint(6) + varint(2) + varint(len(first)) + first
+             + varint(len(second)) + second + varint(4)
+             + b"\2" + varint(2) + varint(3) + difference(60000, 0)
+             + b"\1" + varint(2) + varint(0) + difference(120000, 120000)
+             + b"\0" + difference(1, 1) + difference(180000, 180000)
+             + b"\0" + difference(7, 2) + difference(200000, 240000))
     print("/* Made by tests/golden/run_formats.py from the format pages; do not edit. */")
     print("#ifndef SAM_RUN_GOLDEN_H\n#define SAM_RUN_GOLDEN_H\n")
     print("/* clang-format off */")

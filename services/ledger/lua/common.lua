@@ -18,9 +18,30 @@
 -- Every function may be called again with the same arguments: the second time changes nothing.
 local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED = unpack(KEYS)
 
--- tostring() has 14 digits; sums of losses have more.
+-- tostring() has 14 digits, and sums of losses have more; %d is exact to 2^53, and four times as quick as %.0f.
 local function text(number)
-  return string.format('%.0f', number)
+  return string.format('%d', number)
+end
+
+-- A call with as many members as there are, in portions that Lua's stack holds; even, so that pairs stay together.
+local PORTION = 4000
+
+local function call_many(command, key, members)
+  for from = 1, #members, PORTION do
+    redis.call(command, key, unpack(members, from, math.min(from + PORTION - 1, #members)))
+  end
+end
+
+-- The values of many fields of a hash, false where there is none.
+local function get_many(key, fields)
+  local values = {}
+  for from = 1, #fields, PORTION do
+    local some = redis.call('HMGET', key, unpack(fields, from, math.min(from + PORTION - 1, #fields)))
+    for i = 1, #some do
+      values[#values + 1] = some[i]
+    end
+  end
+  return values
 end
 
 local function now_ms()
@@ -63,10 +84,13 @@ local function turn_of(work)
 end
 
 local function add_work(kind, round, count)
+  local members = {}
   for index = 0, count - 1 do
     local work = kind .. ':' .. text(round) .. ':' .. index
-    redis.call('ZADD', FREE, turn_of(work), work)
+    members[#members + 1] = turn_of(work)
+    members[#members + 1] = work
   end
+  call_many('ZADD', FREE, members)
 end
 
 -- What can be done once `head` rounds are committed. Slots come only while there are rounds to fill.
@@ -141,14 +165,24 @@ local function is_full(state)
   return filled == state.slots or state.closed == state.head or close(state, filled)
 end
 
-local function held_by(worker)
+-- Up to `count` pieces of free work whose turn is in between, and `at`: the next of them to be given.
+local function first_free(from, to, count)
+  local found = count > 0 and redis.call('ZRANGEBYSCORE', FREE, from, to, 'LIMIT', 0, count) or {}
+  found.at = 1
+  return found
+end
+
+-- worker -> the work it holds
+local function holdings()
   local held = {}
   local all = redis.call('HGETALL', HOLDERS)
   for i = 1, #all, 2 do
-    if all[i + 1] == worker then
-      held[#held + 1] = all[i]
-    end
+    local worker = all[i + 1]
+    held[worker] = held[worker] or {}
+    table.insert(held[worker], all[i])
   end
-  table.sort(held)
+  for _, works in pairs(held) do
+    table.sort(works)
+  end
   return held
 end

@@ -6,7 +6,7 @@ end
 if not is_worker(worker) then
   return no_worker(worker)
 end
-local held = held_by(worker)
+local held = holdings()[worker] or {}
 for _, work in ipairs(held) do
   give_back(work)
 end

@@ -1,0 +1,191 @@
+/* The call of turns.lua: what many syncs of one run ask, and what came of each. */
+#include "group.h"
+
+#include "base/memory.h"
+#include "ledger.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sums of 1024 chunks stay exact in Lua's numbers and fit the log's fields. */
+#define CHUNK_LOSS_MAX     ((uint64_t)1 << 43)
+#define CHUNK_EXAMPLES_MAX (1u << 22)
+
+#define WORDS_OF_TURN   7
+#define WORDS_OF_RESULT 5
+#define REPLY_HEAD      3 /* head, chain, full */
+
+/* ---- what is asked ---- */
+
+static bool fits(const ledger_run *run, const sam_result *result)
+{
+    if (result->kind == SAM_WORK_SLOT)
+        return result->index < run->shape.slots && result->code_count == run->shape.probes &&
+               result->round < run->rounds;
+    return result->index < run->chunks && result->round <= run->rounds &&
+           result->evaluation.loss_micro <= CHUNK_LOSS_MAX && result->evaluation.examples <= CHUNK_EXAMPLES_MAX;
+}
+
+static size_t results_of(const ledger_turn *turn)
+{
+    return turn->contributed ? 0 : turn->asked.result_count;
+}
+
+static void put_result(ledger_call *call, const sam_result *result)
+{
+    ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
+    ledger_call_u64(call, result->round);
+    ledger_call_u64(call, result->index);
+    ledger_call_u64(call, result->elapsed_ms);
+    if (result->kind == SAM_WORK_SLOT)
+        ledger_call_bytes(call, result->codes, result->code_count);
+    else
+        ledger_call_format(call, "%u:%u:%" PRIu64, result->evaluation.examples, result->evaluation.correct,
+                           result->evaluation.loss_micro);
+}
+
+static void put_turn(ledger_call *call, const ledger_turn *turn)
+{
+    const sam_sync_request *asked = &turn->asked;
+    size_t good = 0, count = results_of(turn);
+    for (size_t i = 0; i < count; i++)
+        good += fits(turn->run, &asked->results[i]);
+    ledger_call_u64(call, asked->worker);
+    ledger_call_u64(call, asked->cursor);
+    ledger_call_u64(call, asked->wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : asked->wants);
+    ledger_call_u64(call, turn->again);
+    ledger_call_u64(call, asked->wait_ms);
+    ledger_call_u64(call, count - good);
+    ledger_call_u64(call, good);
+    for (size_t i = 0; i < count; i++)
+        if (fits(turn->run, &asked->results[i]))
+            put_result(call, &asked->results[i]);
+}
+
+/* ---- what came of it ---- */
+
+/* "s:12:3 60000" at *text, which moves on. */
+static bool read_lease(sam_lease *lease, const char **text)
+{
+    char *at;
+    char kind = **text;
+    if ((kind != 's' && kind != 'e') || (*text)[1] != ':')
+        return false;
+    lease->kind = kind == 's' ? SAM_WORK_SLOT : SAM_WORK_EVALUATION;
+    lease->round = strtoull(*text + 2, &at, 10);
+    if (*at != ':')
+        return false;
+    unsigned long index = strtoul(at + 1, &at, 10);
+    if (*at != ' ')
+        return false;
+    unsigned long valid_ms = strtoul(at + 1, &at, 10);
+    lease->index = (uint32_t)index;
+    lease->valid_ms = (uint32_t)valid_ms;
+    *text = at;
+    return index <= UINT32_MAX && valid_ms <= UINT32_MAX;
+}
+
+/* "running " at *text, which moves on. */
+static bool read_status(sam_run_status *status, const char **text)
+{
+    char word[12];
+    size_t length = strcspn(*text, " ");
+    if (length >= sizeof word || (*text)[length] != ' ')
+        return false;
+    memcpy(word, *text, length);
+    word[length] = 0;
+    *text += length + 1;
+    return ledger_status_parse(status, word);
+}
+
+static size_t count_spaces(const char *text)
+{
+    size_t count = 0;
+    for (; *text != 0; text++)
+        count += *text == ' ';
+    return count;
+}
+
+/* "running 2 s:12:3 60000 s:12:4 120000": status, refused, then leases. */
+static sam_status read_outcome(ledger_turn *turn, const char *text, sam_error *err)
+{
+    char *end;
+    const char *at = text;
+    bool good = read_status(&turn->run_status, &at);
+    unsigned long refused = strtoul(at, &end, 10);
+    size_t words = count_spaces(end);
+    good = good && end != at && refused <= UINT32_MAX && words % 2 == 0;
+    turn->leases = good && words > 0 ? sam_alloc(words / 2, sizeof *turn->leases) : NULL;
+    if (good && words > 0 && turn->leases == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for the leases of a sync request");
+    for (at = end; good && *at == ' ';) {
+        at++;
+        good = read_lease(&turn->leases[turn->lease_count++], &at);
+    }
+    if (!good || *at != 0)
+        return sam_fail(err, SAM_CORRUPT, "Redis answered a turn with \"%.60s\"", text);
+    turn->refused = turn->contributed ? turn->refused : (uint32_t)refused;
+    turn->contributed = true;
+    return SAM_OK;
+}
+
+static void read_turn(ledger_turn *turn, const redisReply *reply)
+{
+    sam_error err = {0};
+    const char *text;
+    size_t length;
+    turn->status = sam_redis_error_of(reply, &err);
+    if (turn->status == SAM_OK)
+        turn->status = sam_redis_bytes(reply, "a turn", &text, &length, &err);
+    if (turn->status == SAM_OK)
+        turn->status = read_outcome(turn, text, &err);
+    if (turn->status == SAM_OK)
+        return;
+    turn->err = sam_alloc(1, sizeof *turn->err);
+    if (turn->err != NULL)
+        *turn->err = err;
+}
+
+static sam_status read_reply(ledger_turn **turns, size_t count, const redisReply *reply, bool *full, sam_error *err)
+{
+    redisReply *const *each;
+    uint64_t head = 0, is_full = 0;
+    const char *chain;
+    size_t length;
+    sam_status status = sam_redis_array(reply, "turns", REPLY_HEAD + count, &each, &length, err);
+    if (status == SAM_OK)
+        status = sam_redis_u64(each[0], "the head of a run", &head, err);
+    if (status == SAM_OK)
+        status = sam_redis_bytes(each[1], "the chain of a run", &chain, &length, err);
+    if (status == SAM_OK)
+        status = sam_redis_u64(each[2], "turns", &is_full, err);
+    if (status != SAM_OK)
+        return status;
+    for (size_t i = 0; i < count; i++) {
+        turns[i]->head = head;
+        read_turn(turns[i], each[REPLY_HEAD + i]);
+    }
+    ledger_recent_check(turns[0]->run->recent, head, chain);
+    *full = is_full == 1;
+    return SAM_OK;
+}
+
+sam_status ledger_turns_call(ledger_service *ledger, sam_redis *redis, ledger_turn **turns, size_t count, bool *full,
+                             sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    size_t words = 1;
+    for (size_t i = 0; i < count; i++)
+        words += WORDS_OF_TURN + WORDS_OF_RESULT * results_of(turns[i]);
+    ledger_call_begin(&call, turns[0]->run->id, words);
+    ledger_call_u64(&call, turns[0]->run->reach);
+    for (size_t i = 0; i < count; i++)
+        put_turn(&call, turns[i]);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_TURNS, redis, &reply, err);
+    if (status == SAM_OK)
+        status = read_reply(turns, count, reply, full, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
