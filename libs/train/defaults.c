@@ -10,6 +10,14 @@ static uint32_t first_trained(uint32_t blocks)
     return blocks - top;
 }
 
+unsigned sam_default_log2_k(uint64_t probes)
+{
+    unsigned log2 = 16;
+    while (log2 < 20 && (uint64_t)1 << log2 < probes)
+        log2++;
+    return log2;
+}
+
 uint64_t sam_rate_of(double movement, int eta_log2)
 {
     return (uint64_t)llround(ldexp(movement, -eta_log2));
@@ -25,20 +33,20 @@ void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objec
         .base = *sam_model_digest(model),
         .seed = 1,
         .rounds = 1000,
-        .slots = 8,
+        .slots = 16,
         .probes = 1,
-        .batch = 16,
+        .batch = 8,
         .balance = objective == SAM_OBJECTIVE_CHOICE,
         .epsilon_log2 = -9,
         .epsilon_units = 3,
         .quantum_log2 = -8,
         .family = SAM_SKETCH,
-        .log2_k = 20,
+        .log2_k = sam_default_log2_k(0),
         .eta_log2 = -30,
         .trainable = {.first_block = first_trained(blocks), .end_block = blocks, .norms = true},
         .update =
             {
-                .rate = sam_rate_of(0.003, -30),
+                .rate = sam_rate_of(0.002, -30),
                 .schedule = {.kind = SAM_SCHEDULE_INVERSE, .horizon = 125},
                 .normaliser = {.kind = SAM_NORMALISER_RUNNING, .shift = 6},
                 .guard = {.kind = SAM_GUARD_CLIP, .clip = 1024},

@@ -188,6 +188,7 @@ static void set_counts(sam_manifest *draft, const cli_settings *set)
         draft->batch = (uint32_t)set->batch;
     if (set->lease_ms > 0)
         draft->lease_ms = (uint32_t)set->lease_ms;
+    draft->log2_k = sam_default_log2_k(draft->rounds * draft->slots * draft->probes);
     if (set->eval_every != UNSAID)
         draft->evaluation.every = set->eval_every < UINT32_MAX ? (uint32_t)set->eval_every : UINT32_MAX;
 }
