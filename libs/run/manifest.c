@@ -364,6 +364,8 @@ static bool is_known(const sam_manifest *manifest, const char *group, const char
     char path[128];
     snprintf(path, sizeof path, "%s%s%.64s", group, group[0] == '\0' ? "" : ".", key);
     size_t length = strlen(path);
+    if (strcmp(path, "parent") == 0) /* read by parent.c, group and all */
+        return true;
     for (size_t i = 0; i < FIELD_COUNT_ALL; i++) {
         const char *known = FIELDS[i].path;
         if (strncmp(known, path, length) == 0 && (known[length] == '\0' || (known[length] == '.' && group[0] == '\0')))
@@ -425,6 +427,9 @@ static sam_status read_fields(sam_manifest *manifest, json_t *root, sam_error *e
             status = read_field(manifest, &FIELDS[i], root, err);
     if (status == SAM_OK)
         status = refuse_all_unknown(manifest, root, err);
+    const json_t *parent = json_object_get(root, "parent");
+    if (status == SAM_OK && parent != NULL)
+        status = sam_parent_read(&manifest->parent, parent, manifest->rounds, err);
     return status == SAM_OK ? check_together(manifest, err) : status;
 }
 
@@ -489,6 +494,7 @@ void sam_manifest_free(sam_manifest *manifest)
     sam_free(manifest->name);
     sam_free(manifest->task);
     sam_free(manifest->text);
+    sam_parent_free(&manifest->parent);
     sam_free(manifest);
 }
 
@@ -594,6 +600,9 @@ sam_status sam_manifest_compose(sam_manifest **manifest, const sam_manifest *dra
     for (size_t i = 0; i < FIELD_COUNT_ALL && status == SAM_OK; i++)
         if (is_there(&FIELDS[i], draft))
             status = compose_field(root, draft, &FIELDS[i], err);
+    if (status == SAM_OK && draft->parent.round > 0 &&
+        json_object_set_new(root, "parent", sam_parent_json(&draft->parent)) != 0)
+        status = no_memory(err);
     if (status == SAM_OK)
         status = sam_canonical_json(&text, root, err);
     if (status == SAM_OK)

@@ -14,6 +14,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/status.h"
+#include "run/parent.h"
 #include "seed/directions/directions.h"
 #include "seed/update.h"
 
@@ -74,6 +75,7 @@ typedef struct sam_manifest {
     sam_evaluation_plan evaluation;
     uint32_t lease_ms; /* for one slot */
     sam_quorum quorum; /* may be left out of the text */
+    sam_parent parent; /* round 0: none, and none in the text */
 
     /* derived when parsed */
     char *text; /* canonical JSON, NUL-terminated */

@@ -197,6 +197,12 @@ sam_status sam_round_verify(const uint8_t *bytes, size_t length, const sam_diges
     return SAM_OK;
 }
 
+void sam_round_chain(const uint8_t *bytes, size_t length, const sam_digest *previous, sam_digest *chain)
+{
+    const sam_digest before = *previous; /* may be the same as chain */
+    chain_of(chain, &before, bytes, length < SAM_DIGEST_BYTES ? 0 : length - SAM_DIGEST_BYTES);
+}
+
 size_t sam_round_longest(const sam_round_shape *shape)
 {
     const size_t varint = 10, worker = 5;

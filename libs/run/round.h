@@ -57,6 +57,10 @@ sam_status sam_round_decode(sam_round *round, const sam_round_shape *shape, cons
 sam_status sam_round_verify(const uint8_t *bytes, size_t length, const sam_digest *previous, sam_digest *chain,
                             sam_error *err);
 
+/* The chain of an encoded round after `previous`, whatever chain the bytes themselves end with: of the same round in
+ * another run. `length` is that of the whole round. */
+void sam_round_chain(const uint8_t *bytes, size_t length, const sam_digest *previous, sam_digest *chain);
+
 /* No encoded round of this shape has more bytes. */
 size_t sam_round_longest(const sam_round_shape *shape);
 

@@ -19,6 +19,7 @@ struct sam_samlog {
     span *rounds; /* [count] of bytes */
     size_t count, capacity;
     sam_digest chain;
+    sam_digest parent_chain; /* of the last round, as it stood in the parent's log */
     bool truncated;
 };
 
@@ -37,6 +38,7 @@ static sam_status get_head(sam_samlog *log, sam_reader *in, sam_error *err)
     if (log->manifest->text_length != length || memcmp(log->manifest->text, text, length) != 0)
         return sam_fail(err, SAM_CORRUPT, "byte %zu: the manifest is not canonical JSON", in->at - length);
     log->chain = log->manifest->id;
+    log->parent_chain = log->manifest->parent.run;
     return SAM_OK;
 }
 
@@ -54,6 +56,20 @@ static bool keep_span(sam_samlog *log, span round)
     return true;
 }
 
+/* A fork's past is its parent's, record for record. */
+static sam_status check_parent(sam_samlog *log, uint64_t number, const uint8_t *bytes, size_t length, sam_error *err)
+{
+    const sam_parent *parent = &log->manifest->parent;
+    if (number >= parent->round)
+        return SAM_OK;
+    sam_round_chain(bytes, length, &log->parent_chain, &log->parent_chain);
+    if (number + 1 < parent->round || sam_digest_equal(&log->parent_chain, &parent->chain))
+        return SAM_OK;
+    return sam_fail(err, SAM_MISMATCH,
+                    "its first %llu rounds are not those of the run that the manifest names as its parent",
+                    (unsigned long long)parent->round);
+}
+
 static sam_status check_round(sam_samlog *log, const uint8_t *bytes, size_t length, sam_error *err)
 {
     const sam_round_shape shape = {log->manifest->slots, log->manifest->probes};
@@ -66,7 +82,8 @@ static sam_status check_round(sam_samlog *log, const uint8_t *bytes, size_t leng
     if (number != log->count || number >= log->manifest->rounds)
         return sam_fail(err, SAM_CORRUPT, "it has number %llu where %zu of %llu stands", (unsigned long long)number,
                         log->count, (unsigned long long)log->manifest->rounds);
-    return sam_round_verify(bytes, length, &log->chain, &log->chain, err);
+    status = sam_round_verify(bytes, length, &log->chain, &log->chain, err);
+    return status == SAM_OK ? check_parent(log, number, bytes, length, err) : status;
 }
 
 static sam_status get_round(sam_samlog *log, sam_reader *in, sam_error *err)
@@ -167,6 +184,18 @@ bool sam_samlog_truncated(const sam_samlog *log)
 const sam_digest *sam_samlog_chain(const sam_samlog *log)
 {
     return &log->chain;
+}
+
+sam_status sam_samlog_decode(const sam_samlog *log, uint64_t round, sam_round *decoded, sam_error *err)
+{
+    const sam_round_shape shape = {log->manifest->slots, log->manifest->probes};
+    size_t length;
+    const uint8_t *bytes = sam_samlog_round(log, round, &length);
+    *decoded = (sam_round){0};
+    if (bytes == NULL)
+        return sam_fail(err, SAM_NOT_FOUND, "the log has %zu rounds; there is no round %llu", log->count,
+                        (unsigned long long)round);
+    return sam_round_decode(decoded, &shape, bytes, length, err);
 }
 
 void sam_samlog_put_head(sam_buffer *out, const sam_manifest *manifest)

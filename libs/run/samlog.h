@@ -8,7 +8,8 @@
  *     sam_samlog_close(log);
  *
  * Layout (docs/formats/log.md): "SAMLOG1\n", u32 length and canonical manifest, then for each round u32 length and the
- * encoded round. A file cut off inside its last round opens with the rounds before it, and says so.
+ * encoded round. A file cut off inside its last round opens with the rounds before it, and says so. Of a fork, the
+ * rounds that it shares with its parent are checked against the parent's chain too.
  * Thread safety: immutable once open.
  */
 #ifndef SAM_RUN_SAMLOG_H
@@ -28,6 +29,9 @@ uint64_t sam_samlog_rounds(const sam_samlog *log);
 const uint8_t *sam_samlog_round(const sam_samlog *log, uint64_t round, size_t *length); /* borrowed */
 bool sam_samlog_truncated(const sam_samlog *log);
 const sam_digest *sam_samlog_chain(const sam_samlog *log); /* of the last round */
+
+/* Round `round` decoded; NOT_FOUND where the log has none. To be freed. */
+sam_status sam_samlog_decode(const sam_samlog *log, uint64_t round, sam_round *decoded, sam_error *err);
 
 /* Composing one: the head, then each round. */
 void sam_samlog_put_head(sam_buffer *out, const sam_manifest *manifest);

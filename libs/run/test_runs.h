@@ -79,6 +79,16 @@ static inline sam_round test_round(uint64_t *state, const sam_round_shape *shape
     return round;
 }
 
+static inline void test_expect_removals(const sam_parent *parent, const sam_removal *expected, size_t count)
+{
+    assert_int_equal(parent->removal_count, count);
+    for (size_t i = 0; i < count; i++)
+        if (parent->removals[i].from != expected[i].from || parent->removals[i].to != expected[i].to ||
+            parent->removals[i].worker != expected[i].worker)
+            fail_msg("removal %zu: rounds %llu..%llu of worker %u", i, (unsigned long long)parent->removals[i].from,
+                     (unsigned long long)parent->removals[i].to, parent->removals[i].worker);
+}
+
 static inline void *test_json_alloc(size_t size)
 {
     return sam_alloc(size, 1);

@@ -40,3 +40,16 @@ bool sam_code_has_value(uint8_t code)
 {
     return code != SAM_CODE_NONE;
 }
+
+static int place_of(uint8_t code)
+{
+    return code & 0x80 ? -(code & 0x7f) : code & 0x7f;
+}
+
+unsigned sam_code_steps(uint8_t a, uint8_t b)
+{
+    if (sam_code_has_value(a) != sam_code_has_value(b))
+        return 255;
+    int steps = place_of(a) - place_of(b);
+    return (unsigned)(steps < 0 ? -steps : steps);
+}

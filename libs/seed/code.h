@@ -19,4 +19,8 @@ uint8_t sam_code_encode(double value); /* in units of the quantum */
 int64_t sam_code_value(uint8_t code);  /* w(code); 0 for SAM_CODE_NONE */
 bool sam_code_has_value(uint8_t code);
 
+/* How far two codes are apart in the order of their values: 0 for the same, 1 for neighbours, at most 254. A code
+ * without value is 255 away from every one that has one. */
+unsigned sam_code_steps(uint8_t a, uint8_t b);
+
 #endif

@@ -96,9 +96,24 @@ static void what_is_not_finite_has_no_value_and_what_is_huge_saturates(void **st
         assert_int_equal(sam_code_encode(CASES[i].value), CASES[i].code);
 }
 
+static void steps_count_the_codes_between(void **state)
+{
+    static const struct {
+        uint8_t a, b;
+        unsigned steps;
+    } CASES[] = {{0, 0, 0},       {0, 1, 1},       {0x81, 0x01, 2}, {0x7f, 0xff, 254},
+                 {0x90, 0x8f, 1}, {0x80, 0x80, 0}, {0x80, 0, 255},  {0x7f, 0x80, 255}};
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        assert_int_equal(sam_code_steps(CASES[i].a, CASES[i].b), CASES[i].steps);
+        assert_int_equal(sam_code_steps(CASES[i].b, CASES[i].a), CASES[i].steps);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_count_the_codes_between),
         cmocka_unit_test(every_code_decodes_and_encodes_to_itself),
         cmocka_unit_test(any_float_gets_the_nearest_code),
         cmocka_unit_test(a_tie_goes_to_the_even_mantissa),

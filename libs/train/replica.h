@@ -9,6 +9,7 @@
  *
  * The replica keeps the codes of all rounds it has seen (a few bytes each), so any moment is at hand: seek moves the
  * state by the records in between, which is exact because integer moves can be taken back (exact-zone.md section 5).
+ * Records that the manifest's parent.without names move nothing (run/parent.h).
  * Thread safety: weights may be read from many threads while nobody applies or seeks.
  */
 #ifndef SAM_TRAIN_REPLICA_H
@@ -32,6 +33,11 @@ sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_e
 sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
                                      size_t count, sam_error *err);
 
+/* The mean of the states before rounds from, from + 1, ... to: of each integer, rounded to the nearest, halves up
+ * (exact-zone.md section 5). The replica stands at no round then, until it seeks one. TOO_LARGE where a sum could pass
+ * 64 bits. */
+sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to, sam_error *err);
+
 uint64_t sam_replica_rounds(const sam_replica *replica); /* seen so far */
 uint64_t sam_replica_round(const sam_replica *replica);  /* where the state stands: before this round */
 sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err);
@@ -39,6 +45,10 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
 void sam_replica_digest(const sam_replica *replica, sam_digest *digest); /* exact-zone.md section 5 */
 uint64_t sam_replica_parameters(const sam_replica *replica);             /* that train */
 uint64_t sam_replica_state_bytes(const sam_replica *replica);
+
+/* The state's integers: values[sam_replica_state_count]. */
+uint64_t sam_replica_state_count(const sam_replica *replica);
+void sam_replica_state_get(const sam_replica *replica, int64_t *values);
 
 /* theta, one variant. */
 sam_weight_source sam_replica_weights(const sam_replica *replica);

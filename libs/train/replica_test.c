@@ -71,7 +71,7 @@ static void fill_round(sam_round *round, uint64_t number)
     for (size_t i = 0; i < SLOTS * PROBES; i++)
         round->codes[i] = (uint8_t)((number * 31 + i * 77) * 2654435761u >> 7);
     for (size_t s = 0; s < SLOTS; s++)
-        round->workers[s] = 1;
+        round->workers[s] = (uint32_t)((number + s) % 4 + 1);
 }
 
 static void apply_rounds(sam_replica *replica, uint64_t count)
@@ -314,10 +314,139 @@ static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
     end(&f);
 }
 
+/* ---- records taken out ---- */
+
+static const sam_family ALL_FAMILIES[] = {SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN};
+
+/* Takes from `directions` what the removed records moved in the run that has them all. */
+static void subtract_removed(sam_directions *directions, const sam_manifest *manifest, const sam_parent *parent)
+{
+    sam_update_state carried = {0};
+    for (uint64_t r = 0; r < ROUNDS; r++) {
+        sam_round round = {0};
+        int64_t amounts[SLOTS * PROBES];
+        fill_round(&round, r);
+        assert_true(sam_update_round(&manifest->update, &carried, r, round.codes, SLOTS, PROBES, amounts));
+        for (uint64_t i = 0; i < SLOTS * PROBES; i++) {
+            const sam_move back = {(r * SLOTS * PROBES) + i, -amounts[i]};
+            if (sam_parent_removes(parent, r, round.workers[i / PROBES]))
+                assert_true(sam_directions_move(directions, &back, 1));
+        }
+        sam_round_free(&round);
+    }
+}
+
+static void a_reverted_state_is_the_old_one_less_what_the_records_moved(void **state)
+{
+    (void)state;
+    sam_removal removals[] = {{5, 30, 2}, {33, 36, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        fixture f;
+        begin(&f, ALL_FAMILIES[i]);
+        sam_replica *old = new_replica(&f);
+        apply_rounds(old, ROUNDS);
+        f.manifest.parent = (sam_parent){.round = ROUNDS, .removals = removals, .removal_count = 2};
+        sam_replica *reverted = new_replica(&f);
+        apply_rounds(reverted, ROUNDS);
+        const sam_directions_spec spec = {ALL_FAMILIES[i], 7, 0, 5, 0, sam_replica_parameters(old), -20};
+        sam_directions *directions = sam_directions_new(&spec);
+        uint64_t count = sam_replica_state_count(old);
+        int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);
+        sam_replica_state_get(old, expected);
+        sam_directions_state_set(directions, expected);
+        subtract_removed(directions, &f.manifest, &f.manifest.parent);
+        sam_directions_state_get(directions, expected);
+        sam_replica_state_get(reverted, found);
+        assert_memory_equal(found, expected, count * sizeof *found);
+        sam_digest before = digest_of(old), after = digest_of(reverted);
+        assert_memory_not_equal(before.bytes, after.bytes, SAM_DIGEST_BYTES);
+        sam_free(expected);
+        sam_free(found);
+        sam_directions_free(directions);
+        sam_replica_free(reverted);
+        sam_replica_free(old);
+        end(&f);
+    }
+}
+
+static void a_reverted_run_can_be_sought_like_any_other(void **state)
+{
+    (void)state;
+    sam_removal removal = {5, 30, 2};
+    fixture f;
+    sam_error err;
+    begin(&f, SAM_SKETCH);
+    f.manifest.parent = (sam_parent){.round = ROUNDS, .removals = &removal, .removal_count = 1};
+    sam_replica *straight = new_replica(&f), *wandering = new_replica(&f);
+    apply_rounds(straight, 20);
+    apply_rounds(wandering, ROUNDS);
+    assert_int_equal(sam_replica_seek(wandering, 20, &err), SAM_OK);
+    sam_digest expected = digest_of(straight), found = digest_of(wandering);
+    expect_equal(&expected, &found);
+    sam_replica_free(straight);
+    sam_replica_free(wandering);
+    end(&f);
+}
+
+/* ---- means ---- */
+
+/* floor((sum + n / 2) / n) over the states before rounds from..to, the plain way. */
+static void plain_mean(sam_replica *replica, uint64_t from, uint64_t to, int64_t *mean, uint64_t count)
+{
+    int64_t *values = sam_alloc(count, sizeof *values), n = (int64_t)(to - from + 1);
+    sam_error err;
+    memset(mean, 0, count * sizeof *mean);
+    for (uint64_t r = from; r <= to; r++) {
+        assert_int_equal(sam_replica_seek(replica, r, &err), SAM_OK);
+        sam_replica_state_get(replica, values);
+        for (uint64_t i = 0; i < count; i++)
+            mean[i] += values[i];
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t doubled = 2 * mean[i] + n; /* floor(doubled / 2n) */
+        mean[i] = doubled >= 0 ? doubled / (2 * n) : -((-doubled + 2 * n - 1) / (2 * n));
+    }
+    sam_free(values);
+}
+
+static void an_average_is_the_mean_of_the_states_integer_by_integer(void **state)
+{
+    (void)state;
+    static const uint64_t SPANS[][2] = {{0, ROUNDS}, {7, 19}, {11, 12}, {9, 9}};
+    for (size_t i = 0; i < 3; i++) {
+        fixture f;
+        sam_error err;
+        begin(&f, ALL_FAMILIES[i]);
+        sam_replica *replica = new_replica(&f);
+        apply_rounds(replica, ROUNDS);
+        sam_digest head = digest_of(replica);
+        uint64_t count = sam_replica_state_count(replica);
+        int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);
+        for (size_t s = 0; s < sizeof SPANS / sizeof SPANS[0]; s++) {
+            plain_mean(replica, SPANS[s][0], SPANS[s][1], expected, count);
+            assert_int_equal(sam_replica_average(replica, SPANS[s][0], SPANS[s][1], &err), SAM_OK);
+            sam_replica_state_get(replica, found);
+            assert_memory_equal(found, expected, count * sizeof *found);
+        }
+        assert_int_equal(sam_replica_seek(replica, ROUNDS, &err), SAM_OK);
+        sam_digest again = digest_of(replica);
+        expect_equal(&head, &again);
+        assert_int_equal(sam_replica_average(replica, 3, ROUNDS + 1, &err), SAM_NOT_FOUND);
+        assert_int_equal(sam_replica_average(replica, 3, 2, &err), SAM_INVALID);
+        sam_free(expected);
+        sam_free(found);
+        sam_replica_free(replica);
+        end(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_moment_can_be_sought_forth_and_back),
+        cmocka_unit_test(a_reverted_state_is_the_old_one_less_what_the_records_moved),
+        cmocka_unit_test(a_reverted_run_can_be_sought_like_any_other),
+        cmocka_unit_test(an_average_is_the_mean_of_the_states_integer_by_integer),
         cmocka_unit_test(rounds_that_arrive_while_the_state_is_elsewhere_are_kept),
         cmocka_unit_test(encoded_rounds_move_the_state_at_once),
         cmocka_unit_test(weights_follow_the_canonical_order_of_the_trained_tensors),

@@ -175,6 +175,20 @@ static void dense_state_read(const sam_directions *directions, uint64_t offset, 
     }
 }
 
+static void dense_state_get(const sam_directions *directions, int64_t *values)
+{
+    const int32_t *g = directions->state;
+    for (uint64_t i = 0; i < directions->spec.parameters; i++)
+        values[i] = g[i];
+}
+
+static void dense_state_set(sam_directions *directions, const int64_t *values)
+{
+    int32_t *g = directions->state;
+    for (uint64_t i = 0; i < directions->spec.parameters; i++)
+        g[i] = (int32_t)(uint32_t)(uint64_t)values[i];
+}
+
 const sam_direction_family sam_family_rademacher = {
     .name = "dense rademacher",
     .open = dense_open,
@@ -184,6 +198,9 @@ const sam_direction_family sam_family_rademacher = {
     .row = rademacher_row,
     .state_bytes = dense_state_bytes,
     .state_read = dense_state_read,
+    .width = sizeof(int32_t),
+    .state_get = dense_state_get,
+    .state_set = dense_state_set,
 };
 
 const sam_direction_family sam_family_gaussian = {
@@ -195,5 +212,8 @@ const sam_direction_family sam_family_gaussian = {
     .row = gaussian_row,
     .state_bytes = dense_state_bytes,
     .state_read = dense_state_read,
+    .width = sizeof(int32_t),
+    .state_get = dense_state_get,
+    .state_set = dense_state_set,
     .sized = true,
 };

@@ -134,6 +134,21 @@ void sam_directions_state_read(const sam_directions *directions, uint64_t offset
     directions->family->state_read(directions, offset, length, out);
 }
 
+uint64_t sam_directions_state_count(const sam_directions *directions)
+{
+    return directions->family->state_bytes(directions) / directions->family->width;
+}
+
+void sam_directions_state_get(const sam_directions *directions, int64_t *values)
+{
+    directions->family->state_get(directions, values);
+}
+
+void sam_directions_state_set(sam_directions *directions, const int64_t *values)
+{
+    directions->family->state_set(directions, values);
+}
+
 uint64_t sam_directions_walk(const sam_directions *directions, uint64_t probe)
 {
     unsigned log2 = directions->spec.family == SAM_SKETCH ? directions->spec.log2_k : directions->spec.log2_pool;

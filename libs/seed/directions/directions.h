@@ -76,6 +76,12 @@ void sam_directions_probe(const sam_directions *directions, uint64_t probe, uint
 uint64_t sam_directions_state_bytes(const sam_directions *directions);
 void sam_directions_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out);
 
+/* The same integers as numbers, all of them: values[sam_directions_state_count]. Set cuts them to the family's width.
+ */
+uint64_t sam_directions_state_count(const sam_directions *directions);
+void sam_directions_state_get(const sam_directions *directions, int64_t *values);
+void sam_directions_state_set(sam_directions *directions, const int64_t *values);
+
 /* The walk of section 2: k = (a n + c) mod 2^log2_size. */
 uint64_t sam_directions_walk(const sam_directions *directions, uint64_t probe);
 

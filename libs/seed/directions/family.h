@@ -14,6 +14,9 @@ typedef struct sam_direction_family {
                 sam_direction_row *row);
     uint64_t (*state_bytes)(const sam_directions *directions);
     void (*state_read)(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out);
+    size_t width; /* of an integer of the state, in bytes */
+    void (*state_get)(const sam_directions *directions, int64_t *values);
+    void (*state_set)(sam_directions *directions, const int64_t *values);
     bool sized;
 } sam_direction_family;
 

@@ -172,6 +172,19 @@ static void sketch_state_read(const sam_directions *directions, uint64_t offset,
     }
 }
 
+static void sketch_state_get(const sam_directions *directions, int64_t *values)
+{
+    const sketch_state *state = directions->state;
+    memcpy(values, state->f, size_of(directions) * sizeof *values);
+}
+
+static void sketch_state_set(sam_directions *directions, const int64_t *values)
+{
+    sketch_state *state = directions->state;
+    memcpy(state->f, values, size_of(directions) * sizeof *values);
+    refresh_scaled(directions);
+}
+
 const sam_direction_family sam_family_sketch = {
     .name = "sketch",
     .open = sketch_open,
@@ -181,4 +194,7 @@ const sam_direction_family sam_family_sketch = {
     .row = sketch_row,
     .state_bytes = sketch_state_bytes,
     .state_read = sketch_state_read,
+    .width = sizeof(int64_t),
+    .state_get = sketch_state_get,
+    .state_set = sketch_state_set,
 };
