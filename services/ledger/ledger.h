@@ -46,8 +46,21 @@ sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_erro
 
 /* ---- transitions: each is one Lua function ---- */
 
-sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, bool *created,
-                         sam_error *err);
+/* `past`: rounds that will be imported; no work is given before. A fork's own past counts in any case. */
+sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, uint64_t past,
+                         bool *created, sam_error *err);
+
+#define LEDGER_IMPORT_BYTES_MAX ((size_t)16 * 1024 * 1024) /* in one request */
+
+typedef struct ledger_bytes {
+    const uint8_t *bytes;
+    size_t length;
+} ledger_bytes;
+
+/* Rounds as a .samlog has them, without its head; `head`: of the log then. CONFLICT where they do not follow what is
+ * here, MISMATCH where their chain is broken. import.c */
+sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_bytes *body,
+                         uint64_t past, uint64_t *head, sam_error *err);
 
 typedef struct ledger_newcomer {
     const char *name, *kernel;
@@ -91,7 +104,7 @@ sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledge
 
 typedef struct ledger_view {
     const char *status; /* "running", "paused", "complete" */
-    uint64_t now_ms, head, unleased, leased, lost_leases, records, next_worker, active_workers;
+    uint64_t now_ms, head, past, unleased, leased, lost_leases, records, next_worker, active_workers;
     const redisReply *workers, *holders, *evaluations; /* names and values in turn */
 } ledger_view;
 
@@ -108,6 +121,7 @@ sam_http_next ledger_post_pause(sam_http_request *request, void *user);
 sam_http_next ledger_post_resume(sam_http_request *request, void *user);
 sam_http_next ledger_get_workers(sam_http_request *request, void *user);
 sam_http_next ledger_get_log(sam_http_request *request, void *user);
+sam_http_next ledger_post_log(sam_http_request *request, void *user);
 sam_http_next ledger_get_health(sam_http_request *request, void *user);
 sam_http_next ledger_get_ready(sam_http_request *request, void *user);
 sam_http_next ledger_get_metrics(sam_http_request *request, void *user); /* gauges.c */

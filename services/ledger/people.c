@@ -136,6 +136,7 @@ void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *
     *view = (ledger_view){
         .status = value_of(state, "status"),
         .head = number_of(state, "head"),
+        .past = number_of(state, "past"),
         .lost_leases = number_of(state, "lost_leases"),
         .records = number_of(state, "records"),
         .next_worker = number_of(state, "next_worker"),
@@ -154,13 +155,18 @@ void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *
 static sam_status post_run(json_errand *errand, sam_error *err)
 {
     size_t length;
+    uint64_t past;
     sam_manifest *manifest;
     bool created;
     const char *body = (const char *)sam_http_body(errand->request, &length);
-    sam_status status = sam_manifest_parse(&manifest, body, length, err);
+    sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &past, err);
+    if (status == SAM_OK)
+        status = sam_manifest_parse(&manifest, body, length, err);
     if (status != SAM_OK)
         return status;
-    status = ledger_create(errand->ledger, errand->redis, manifest, &created, err);
+    status = past > manifest->rounds
+                 ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", manifest->rounds)
+                 : ledger_create(errand->ledger, errand->redis, manifest, past, &created, err);
     if (status == SAM_OK) {
         errand->code = created ? 201 : 200;
         errand->answer = json_pack("{s:s}", "run", manifest->id_hex);
@@ -212,6 +218,7 @@ static sam_status get_run(json_errand *errand, sam_error *err)
         return status;
     ledger_view_of(&view, errand->run, reply);
     json_t *answer = summary(errand->run, &view);
+    json_object_set_new(answer, "past", json_integer((json_int_t)view.past));
     json_object_set_new(answer, "unleased", json_integer((json_int_t)view.unleased));
     json_object_set_new(answer, "leased", json_integer((json_int_t)view.leased));
     json_object_set_new(answer, "lost_leases", json_integer((json_int_t)view.lost_leases));
@@ -426,6 +433,19 @@ static sam_status get_log(json_errand *errand, sam_error *err)
     return status;
 }
 
+static sam_status post_log(json_errand *errand, sam_error *err)
+{
+    ledger_bytes body;
+    uint64_t past, head = 0;
+    body.bytes = sam_http_body(errand->request, &body.length);
+    sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &past, err);
+    if (status == SAM_OK)
+        status = ledger_import(errand->ledger, errand->redis, errand->run, &body, past, &head, err);
+    if (status == SAM_OK)
+        errand->answer = json_pack("{s:s, s:I}", "run", errand->run->id, "head", (json_int_t)head);
+    return status;
+}
+
 /* ---- health ---- */
 
 static sam_status get_ready(json_errand *errand, sam_error *err)
@@ -454,4 +474,5 @@ HANDLER(ledger_post_pause, post_pause)
 HANDLER(ledger_post_resume, post_resume)
 HANDLER(ledger_get_workers, get_workers)
 HANDLER(ledger_get_log, get_log)
+HANDLER(ledger_post_log, post_log)
 HANDLER(ledger_get_ready, get_ready)

@@ -16,6 +16,7 @@
 
 #define LEDGER_SCRIPT_TABLE(X)                                                                                         \
     X(CREATE, create)                                                                                                  \
+    X(IMPORT, import)                                                                                                  \
     X(JOIN, join)                                                                                                      \
     X(TURNS, turns)                                                                                                    \
     X(GATHER, gather)                                                                                                  \

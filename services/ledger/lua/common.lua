@@ -2,6 +2,7 @@
 --
 --   manifest      string  canonical JSON
 --   state         hash    head (committed rounds), chain (hex), status, next_worker, lost_leases, records,
+--                         past (rounds to be imported before work is given),
 --                         and of the manifest: rounds, slots, every, chunks, lease_ms; quorum, quorum_ms (0: none);
 --                         where there is a quorum: opened (ms, of the open round), closed (a round without the rest)
 --   log           stream  "<round + 1>-0" b = the encoded round
@@ -52,7 +53,7 @@ end
 -- nil: there is no such run
 local function load_state()
   local names = {'head', 'rounds', 'slots', 'every', 'chunks', 'lease_ms', 'quorum', 'quorum_ms', 'opened',
-                 'closed'}
+                 'closed', 'past'}
   local values = redis.call('HMGET', STATE, 'status', 'chain', unpack(names))
   if not values[1] then
     return nil
@@ -62,6 +63,7 @@ local function load_state()
     state[name] = tonumber(values[i + 2])
   end
   state.quorum = state.quorum or 0 -- of a run that an older ledger made
+  state.past = state.past or 0
   return state
 end
 
@@ -95,6 +97,9 @@ end
 
 -- What can be done once `head` rounds are committed. Slots come only while there are rounds to fill.
 local function open_round(state, head)
+  if head < state.past then
+    return
+  end
   if state.every > 0 and (head % state.every == 0 or head == state.rounds) then
     add_work('e', head, state.chunks)
   end
@@ -158,7 +163,7 @@ end
 
 -- Full: it wants a commit, and nothing of it changes until then.
 local function is_full(state)
-  if state.head >= state.rounds then
+  if state.head >= state.rounds or state.head < state.past then
     return false
   end
   local filled = redis.call('HLEN', OPEN)
