@@ -1,6 +1,6 @@
 # Samara. Two commands for a new user: `make demo` and `make test`. The build itself is CMake's (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-quick test-faults format lint bench clean help dependencies
+.PHONY: build demo test test-quick test-faults format lint bench bench-learn clean help dependencies
 
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
@@ -43,6 +43,11 @@ lint: build  ## formatting, layers, clang-tidy
 
 bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
 	@scripts/bench $(BUILD)
+
+# What `make bench-learn` measures, as in LEARN="--seeds 1 --log docs/results.md"; scripts/bench-learn says what there is.
+LEARN ?=
+bench-learn: build ## seconds until the demo has learnt, ours and MeZO in PyTorch (hours; LEARN="--seeds 1" for one)
+	@scripts/bench-learn $(BUILD) $(LEARN)
 
 clean:       ## remove what was built (not out/)
 	@rm -rf build

@@ -15,8 +15,11 @@ import statistics
 import subprocess
 import sys
 
+import record
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 PEERS = ["mezo", "best", "forward"]
+LOG_HEADING = ["## One two-point step, ours and the peers' (`make bench`)"]
 LOG_HEAD = [
     "| date | CPU | kernel | ours, ms | MeZO as published | best PyTorch | two plain forwards | MeZO / ours "
     "| best / ours | load before |",
@@ -52,29 +55,6 @@ class Peers:
         self.process.wait()
 
 
-def cpu_name():
-    with open("/proc/cpuinfo") as info:
-        for line in info:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return "unknown CPU"
-
-
-def add_to_log(path, row):
-    """After the last row of its table, or with a new table at the end."""
-    with open(path) as log:
-        lines = log.read().splitlines()
-    if LOG_HEAD[0] in lines:
-        at = lines.index(LOG_HEAD[0])
-        while at < len(lines) and lines[at].startswith("|"):
-            at += 1
-        lines.insert(at, row)
-    else:
-        lines += ["", "## One two-point step, ours and the peers' (`make bench`)", "", *LOG_HEAD, row]
-    with open(path, "w") as log:
-        log.write("\n".join(lines) + "\n")
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("samara")
@@ -95,15 +75,15 @@ def main():
     peers.close()
 
     middle = {name: statistics.median(values) for name, values in times.items()}
-    print(f"{cpu_name()}, {step['threads']} threads, kernel {step['kernel']}, PyTorch {peers.torch}")
+    print(f"{record.cpu_name()}, {step['threads']} threads, kernel {step['kernel']}, PyTorch {peers.torch}")
     print(f"{'':10} {'min':>9} {'median':>9} {'max':>9}   ms")
     for name, values in times.items():
         print(f"{name:10} {min(values):9.0f} {middle[name]:9.0f} {max(values):9.0f}")
     ratio_mezo, ratio_best = middle["mezo"] / middle["ours"], middle["best"] / middle["ours"]
     if asked.log:
-        cells = [datetime.date.today().isoformat(), f"{cpu_name()} x{step['threads']}", step["kernel"]]
+        cells = [datetime.date.today().isoformat(), f"{record.cpu_name()} x{step['threads']}", step["kernel"]]
         cells += [f"{middle[n]:.0f}" for n in times] + [f"{ratio_mezo:.1f}", f"{ratio_best:.1f}", f"{load:.1f}"]
-        add_to_log(asked.log, "| " + " | ".join(cells) + " |")
+        record.add_rows(asked.log, LOG_HEADING, LOG_HEAD, ["| " + " | ".join(cells) + " |"])
     print(json.dumps({"ours_ms": round(middle["ours"], 1), "mezo_ms": round(middle["mezo"], 1),
                       "best_torch_ms": round(middle["best"], 1), "forward_floor_ms": round(middle["forward"], 1),
                       "ratio_mezo": round(ratio_mezo, 2), "ratio_best": round(ratio_best, 2)}))

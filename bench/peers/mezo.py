@@ -19,19 +19,13 @@ import os
 import sys
 import time
 
+import published
 import torch
-from transformers import AutoModelForCausalLM
 from transformers.utils import logging
 
 EPSILON = 1e-3
 RATE = 1e-6
 OPTIONS = [10, 11]
-
-
-def load(path, dtype):
-    folder, name = os.path.split(os.path.abspath(path))
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=dtype)
-    return model.to(dtype).eval()
 
 
 def made_up_batch(tokens, examples, vocabulary):
@@ -41,46 +35,28 @@ def made_up_batch(tokens, examples, vocabulary):
 
 
 class Published:
-    """zo_step, zo_perturb_parameters and zo_update of the MeZO repository, with SGD and no weight decay."""
+    """published.MeZO on the made-up batch."""
 
     def __init__(self, path, ids):
-        self.model = load(path, torch.float32)
+        self.model = published.load(path, torch.float32)
+        self.peer = published.MeZO(self.model, EPSILON, RATE)
         self.ids = ids
         self.labels = torch.tensor([OPTIONS[e % 2] for e in range(len(ids))])
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.step_number = 0
-
-    def perturb(self, seed, scale):
-        torch.manual_seed(seed)
-        for p in self.parameters:
-            z = torch.normal(mean=0, std=1, size=p.data.size(), device=p.data.device, dtype=p.data.dtype)
-            p.data = p.data + scale * z * EPSILON
 
     def loss(self):
         with torch.inference_mode():
             logits = self.model(input_ids=self.ids, use_cache=False).logits
             return torch.nn.functional.cross_entropy(logits[:, -1].float(), self.labels).item()
 
-    def update(self, seed, scalar):
-        torch.manual_seed(seed)
-        for p in self.parameters:
-            z = torch.normal(mean=0, std=1, size=p.data.size(), device=p.data.device, dtype=p.data.dtype)
-            p.data = p.data - RATE * (scalar * z)
-
     def step(self):
-        seed = self.step_number
+        self.peer.step(self.loss, self.step_number)
         self.step_number += 1
-        self.perturb(seed, 1)
-        plus = self.loss()
-        self.perturb(seed, -2)
-        minus = self.loss()
-        self.perturb(seed, 1)
-        self.update(seed, (plus - minus) / (2 * EPSILON))
 
 
 class Best:
     def __init__(self, path, ids):
-        self.model = load(path, torch.bfloat16)
+        self.model = published.load(path, torch.bfloat16)
         self.ids = ids
         self.labels = torch.tensor([e % 2 for e in range(len(ids))])
         parameters = list(self.model.parameters())
@@ -119,7 +95,7 @@ class Best:
 
 class Forward:
     def __init__(self, path, ids):
-        self.model = load(path, torch.bfloat16)
+        self.model = published.load(path, torch.bfloat16)
         self.ids = ids
 
     def step(self):
