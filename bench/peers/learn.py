@@ -205,7 +205,6 @@ def arguments():
 def main():
     asked = arguments()
     logging.set_verbosity_error()
-    logging.disable_progress_bar()
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     with open(asked.task, encoding="utf-8") as file:
         task = json.load(file)

@@ -107,6 +107,7 @@ class Ours:
         for folder in (self.out, self.cache):
             shutil.rmtree(folder, ignore_errors=True)
         self.environment = {**os.environ, "XDG_CACHE_HOME": self.cache}
+        self.activations = os.path.join(self.cache, "samara", "activations")
         self.seconds = 0.0  # of the sessions so far
         self.commits = []  # seconds at which each round was committed
         self.workers = 0
@@ -127,6 +128,9 @@ class Ours:
                 self.seconds = said["seconds"]
         if process.wait() != 0:
             sys.exit(f"learn_compare.py: samara train ended with {process.returncode}")
+        if not os.path.isdir(self.activations) or not os.listdir(self.activations):
+            sys.exit(f"learn_compare.py: nothing was put into {self.activations}: ours had another, perhaps a filled, "
+                     "cache, so its seconds mean nothing")
         for committed_ms in self.committed()[len(self.commits) :]:
             self.commits.append(before + committed_ms / 1000 - began)
 
@@ -163,7 +167,8 @@ def theirs(asked, seed, rate, loss, limit):
     command += ["--train", os.path.join(asked.data, "train.tsv"), "--dev", os.path.join(asked.data, "dev.tsv")]
     command += ["--seed", str(seed), "--lr", str(rate), "--until-loss", str(loss), "--max-seconds", str(limit)]
     command += ["--every", str(asked.their_every)] + (["--balanced"] if asked.balanced else [])
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    quiet = {**os.environ, "TQDM_DISABLE": "1"}  # no bars while the model is loaded
+    process = subprocess.Popen(command, env=quiet, stdout=subprocess.PIPE, text=True)
     curve = []
     for line in process.stdout:
         curve.append(Point(**json.loads(line)))
@@ -294,6 +299,7 @@ def arguments():
 
 def main():
     asked = arguments()
+    asked.out = os.path.abspath(asked.out)  # a relative XDG_CACHE_HOME would be ignored
     os.makedirs(asked.out, exist_ok=True)
     head, rows, results = head_of(asked.losses), [], []
     for seed in asked.seeds:

@@ -17,13 +17,17 @@ import record  # noqa: E402
 
 # Each session commits 20 rounds, one every 2 s; the loss falls by 0.01 a round from 1.0.
 SAMARA = """#!{python}
-import json, pathlib, sys, time
+import json, os, pathlib, sys, time
 word = dict(zip(sys.argv[2:], sys.argv[3:]))
 if sys.argv[1] == "train":
     folder = pathlib.Path(word["--out"])
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "run.samlog"
     lines = log.read_text().splitlines() if log.exists() else ["{{}}"]
+    cache = pathlib.Path(os.environ["XDG_CACHE_HOME"])
+    if {keeps_cache} and cache.is_absolute():
+        (cache / "samara" / "activations").mkdir(parents=True, exist_ok=True)
+        (cache / "samara" / "activations" / "train").touch()
     began = time.time()
     print(json.dumps({{"type": "start", "workers": 2, "kernel": "made-up"}}), flush=True)
     lines += [json.dumps({{"committed_ms": 1000 * (began + 2 * (r + 1))}}) for r in range(20)]
@@ -105,11 +109,11 @@ class Comparison(unittest.TestCase):
         path.chmod(0o755)
         return str(path)
 
-    def compare(self, *words, start=1.0):
-        programs = [self.program("samara", SAMARA), self.program("python", PYTHON, start=start)]
+    def compare(self, *words, start=1.0, keeps_cache=True):
+        programs = [self.program("samara", SAMARA, keeps_cache=keeps_cache), self.program("python", PYTHON, start=start)]
         command = [sys.executable, str(PEERS / "learn_compare.py"), *programs, "model", "data", "--task", "task.json"]
-        command += ["--out", str(self.folder / "out"), "--losses", "0.9,0.705", *words]
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        command += ["--out", "out", "--losses", "0.9,0.705", *words]
+        return subprocess.run(command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
 
     def summary(self, *words):
         done = self.compare(*words)
@@ -142,6 +146,12 @@ class Comparison(unittest.TestCase):
         done = self.compare("--rates", "0.1", "--seeds", "1", start=1.1)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("not the same task", done.stderr)
+        self.assertEqual(done.stdout, "")
+
+    def test_seconds_of_a_run_that_did_not_use_the_empty_cache_are_refused(self):
+        done = self.compare("--rates", "0.1", "--seeds", "1", keeps_cache=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("its seconds mean nothing", done.stderr)
         self.assertEqual(done.stdout, "")
 
 
