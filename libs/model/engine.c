@@ -168,8 +168,9 @@ static bool make_thread_room(const sam_engine *engine, sam_thread_room *room, un
     for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
         size_t k = (size_t)sam_model_tensor_at(engine->model, i)->columns;
         for (unsigned variants = 1; variants <= most_variants; variants++) {
-            size_t formed = variants * sam_forward_formed_rows(variants, k) * k;
-            size_t narrow = variants * engine->kernels->narrow_bytes(sam_forward_tile_rows(variants, k), k);
+            size_t formed = variants * sam_forward_formed_rows(engine->kernels, variants, k) * k;
+            size_t narrow =
+                variants * engine->kernels->narrow_bytes(sam_forward_tile_rows(engine->kernels, variants, k), k);
             floats = formed > floats ? formed : floats;
             bytes = narrow > bytes ? narrow : bytes;
         }

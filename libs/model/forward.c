@@ -63,18 +63,20 @@ void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, 
 
 /* ---- products ---- */
 
-size_t sam_forward_tile_rows(unsigned variants, size_t k)
+size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k)
 {
-    static const size_t CHOICES[] = {60, 30, 12}; /* multiples of the kernels' register tiles */
-    for (size_t i = 0; i < sizeof CHOICES / sizeof CHOICES[0]; i++)
-        if (variants * CHOICES[i] * k * sizeof(uint16_t) <= TILE_BYTES)
-            return CHOICES[i];
-    return 6;
+    static const size_t CHOICES[] = {64, 32, 16};
+    for (size_t i = 0; i < sizeof CHOICES / sizeof CHOICES[0]; i++) {
+        size_t rows = CHOICES[i] / kernels->tile_rows * kernels->tile_rows;
+        if (rows > 0 && variants * rows * k * sizeof(uint16_t) <= TILE_BYTES)
+            return rows;
+    }
+    return kernels->tile_rows;
 }
 
-size_t sam_forward_formed_rows(unsigned variants, size_t k)
+size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, size_t k)
 {
-    size_t rows = FORMED_BYTES / (variants * k * sizeof(float)), tile = sam_forward_tile_rows(variants, k);
+    size_t rows = FORMED_BYTES / (variants * k * sizeof(float)), tile = sam_forward_tile_rows(kernels, variants, k);
     return rows < 1 ? 1 : rows < tile ? rows : tile;
 }
 
@@ -95,7 +97,7 @@ void sam_forward_form_narrow(const sam_engine *engine, const sam_thread_room *ro
 {
     const sam_kernels *kernels = engine->kernels;
     size_t k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
-    size_t bytes = kernels->narrow_bytes((size_t)rows, k), step = sam_forward_formed_rows(engine->variants, k);
+    size_t bytes = kernels->narrow_bytes((size_t)rows, k), step = sam_forward_formed_rows(kernels, engine->variants, k);
     for (size_t done = 0; done < rows; done += step) {
         size_t count = rows - done < step ? (size_t)rows - done : step;
         float *formed[SAM_VARIANTS_MAX];
@@ -177,7 +179,8 @@ static void gated_tile(void *argument, size_t index, unsigned thread)
 void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns)
 {
     size_t k = (size_t)sam_model_tensor_at(engine->model, products[0].tensor)->columns, tiles = 0;
-    products_context context = {engine, products, count, columns, sam_forward_tile_rows(engine->variants, k)};
+    products_context context = {engine, products, count, columns,
+                                sam_forward_tile_rows(engine->kernels, engine->variants, k)};
     for (size_t p = 0; p < count; p++)
         tiles += tiles_of(&context, &products[p]);
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles, product_tile, &context);
@@ -186,7 +189,9 @@ void sam_forward_products(sam_engine *engine, const sam_product *products, size_
 void sam_forward_gated(sam_engine *engine, const sam_product gate_up[2], size_t columns)
 {
     size_t k = (size_t)sam_model_tensor_at(engine->model, gate_up[0].tensor)->columns;
-    products_context context = {engine, gate_up, 2, columns, sam_forward_tile_rows(engine->variants, k) / 2};
+    /* Half the rows that fit twice: with larger tiles the threads end further apart. */
+    size_t rows = sam_forward_tile_rows(engine->kernels, 4 * engine->variants, k);
+    products_context context = {engine, gate_up, 2, columns, rows};
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles_of(&context, gate_up), gated_tile, &context);
 }
 

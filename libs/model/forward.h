@@ -128,8 +128,8 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
 size_t sam_forward_features(const sam_engine *engine, sam_activation x);
 
 /* How many rows of width k a tile has (narrowed, of all variants), and how many are formed as floats at a time. */
-size_t sam_forward_tile_rows(unsigned variants, size_t k);
-size_t sam_forward_formed_rows(unsigned variants, size_t k);
+size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k);
+size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, size_t k);
 
 /* Rows of a tensor for each variant in a thread's room: as floats (at most sam_forward_formed_rows of them), or
  * narrowed for multiply (at most a tile). */

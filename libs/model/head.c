@@ -129,7 +129,7 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
     const sam_batch *batch = engine->pass->batch;
     head_context context = {.engine = engine, .live = live, .columns = sam_padded(live->count)};
     context.vocabulary = config->vocabulary;
-    context.tile_rows = sam_forward_tile_rows(engine->variants, config->hidden);
+    context.tile_rows = sam_forward_tile_rows(engine->kernels, engine->variants, config->hidden);
     context.place = sam_alloc(batch->score_count, sizeof *context.place);
     context.products = sam_alloc_aligned(sam_pool_threads(engine->pool) * context.tile_rows,
                                          product_stride(&context) * sizeof *context.products);

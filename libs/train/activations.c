@@ -121,7 +121,7 @@ sam_status sam_activations_open(sam_activations **cache, const char *folder, sam
     made->objective = objective;
     made->first_block = first_block;
     made->hidden = sam_model_configuration(sam_engine_model(engine))->hidden;
-    made->element = sam_engine_kernels(engine)->element;
+    made->element = sam_engine_kernels(engine)->precision == SAM_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
     sam_status status =
         lay_out(made) ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory opening the activation cache");
     if (status == SAM_OK)

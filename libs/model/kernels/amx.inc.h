@@ -37,6 +37,7 @@
  * the first-level cache (at k = 2048, without this, all of them would). */
 #define K_STEP           32
 #define ROW_PAIRS(pairs) ((pairs) | 16)
+#define TILE_ROWS        32
 #include "model/kernels/bf16.inc.h"
 
 #define SUM_00 0 /* the intrinsics paste these numbers into the names of registers: no enum */

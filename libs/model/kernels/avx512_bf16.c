@@ -16,6 +16,7 @@
 
 #define K_STEP           2
 #define ROW_PAIRS(pairs) (pairs)
+#define TILE_ROWS        TILE_R
 #include "model/kernels/bf16.inc.h"
 
 static bool runs_on(const sam_cpu *cpu)

@@ -4,6 +4,7 @@
  *
  *     K_STEP            how many k the product takes at once, even
  *     ROW_PAIRS(pairs)  pairs from one narrowed row to the next, at least `pairs`
+ *     TILE_ROWS         rows that the product keeps in registers
  */
 static size_t pairs_of(size_t k)
 {
@@ -71,5 +72,5 @@ static void bf16_narrow(const float *w, size_t rows, size_t k, void *out)
 }
 
 #define BF16_FACTORS                                                                                                   \
-    .precision = SAM_PRECISION_BF16, .panelled = true, .element = sizeof(uint16_t), .packed_bytes = bf16_packed_bytes, \
+    .precision = SAM_PRECISION_BF16, .panelled = true, .tile_rows = TILE_ROWS, .packed_bytes = bf16_packed_bytes,      \
     .pack = bf16_pack, .narrow_bytes = bf16_narrow_bytes, .narrow = bf16_narrow

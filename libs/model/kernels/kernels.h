@@ -61,7 +61,7 @@ typedef struct sam_weight_shift {
 typedef struct sam_kernels {
     const char *name;
     sam_precision precision;
-    size_t element; /* bytes of a narrowed weight */
+    size_t tile_rows; /* that a product keeps in registers: it is fastest on multiples of these */
     bool (*runs_on)(const sam_cpu *cpu);
 
     /* Products: y[r][c] = sum over k of w[r][k] x[k][c]. Rows are narrowed one after the other: row r begins at

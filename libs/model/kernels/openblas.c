@@ -35,7 +35,7 @@ static void blas_multiply(const void *w, size_t rows, size_t k, const void *pack
 const sam_kernels sam_kernels_openblas = {
     .name = "openblas",
     .precision = SAM_PRECISION_F32,
-    .element = sizeof(float),
+    .tile_rows = TILE_R,
     .runs_on = runs_on,
     .packed_bytes = f32_packed_bytes,
     .pack = blas_pack,

@@ -140,7 +140,7 @@ static void add(float *x, const float *y, size_t count)
 const sam_kernels sam_kernels_reference = {
     .name = "reference",
     .precision = SAM_PRECISION_F32,
-    .element = sizeof(float),
+    .tile_rows = 1,
     .runs_on = runs_on,
     .packed_bytes = packed_bytes,
     .pack = pack,

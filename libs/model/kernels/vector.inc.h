@@ -346,7 +346,7 @@ static void add(float *x, const float *y, size_t count)
 /* ---- members of a set ---- */
 
 #define F32_PRODUCTS                                                                                                   \
-    .precision = SAM_PRECISION_F32, .element = sizeof(float), .packed_bytes = f32_packed_bytes, .pack = f32_pack,      \
+    .precision = SAM_PRECISION_F32, .tile_rows = TILE_R, .packed_bytes = f32_packed_bytes, .pack = f32_pack,           \
     .panelled = true, .narrow_bytes = f32_narrow_bytes, .narrow = f32_narrow, .multiply = f32_multiply,                \
     .peak = f32_peak
 #define VECTOR_STEPS                                                                                                   \
