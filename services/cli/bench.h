@@ -21,6 +21,7 @@ sam_status cli_bench_step(int argc, char **argv, sam_error *err);
 sam_status cli_bench_peak(int argc, char **argv, sam_error *err);
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err);
 sam_status cli_bench_ledger(int argc, char **argv, sam_error *err);
+sam_status cli_bench_guards(int argc, char **argv, sam_error *err);
 
 /* GF/s of independent multiply-adds in registers on every thread of the pool (NULL: the caller's), the best of several
  * tries. Where the kernels do not name their instructions, those of the best that do, of the same precision. */
