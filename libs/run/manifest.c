@@ -35,7 +35,7 @@ typedef struct field {
     uint64_t most;
     const char *const *choices; /* FIELD_CHOICE: names by value, NULL at the end */
     size_t when;    /* offset of a choice above it in the table; it is there only where that choice is ... */
-    unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is not 0 (FIELD_COUNT only) */
+    unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is given (see is_given) */
 } field;
 
 static const char *const MODES[] = {"sync", "federated", "flood", NULL};
@@ -101,6 +101,8 @@ static const field FIELDS[] = {
     {"lease_ms", FIELD_COUNT, AT(lease_ms), BETWEEN(100, 86400000)},
     {"quorum.after_ms", FIELD_COUNT, AT(quorum.after_ms), 1, 86400000, NULL, 0, OPTIONAL},
     {"quorum.slots", FIELD_COUNT, AT(quorum.slots), 1, SAM_SLOTS_MAX, NULL, 0, OPTIONAL},
+    {"verify_rate", FIELD_COUNT, AT(verify_rate), 1, 256, NULL, 0, OPTIONAL},
+    {"kernel", FIELD_NAME, AT(kernel), 0, 0, NULL, 0, OPTIONAL},
 };
 #define FIELD_COUNT_ALL (sizeof FIELDS / sizeof FIELDS[0])
 
@@ -146,12 +148,19 @@ static unsigned choice_at(const sam_manifest *manifest, size_t offset)
     return value;
 }
 
+/* Of an optional field: what is left out is 0, or NULL. */
+static bool is_given(const field *f, const sam_manifest *manifest)
+{
+    const void *value = member(manifest, f->offset);
+    return f->kind == FIELD_NAME ? *(char *const *)value != NULL : *(const uint32_t *)value != 0;
+}
+
 static bool is_there(const field *f, const sam_manifest *manifest)
 {
     if (f->among == 0)
         return true;
     if (f->among == OPTIONAL)
-        return *(const uint32_t *)member(manifest, f->offset) != 0;
+        return is_given(f, manifest);
     unsigned choice = choice_at(manifest, f->when); /* of a draft: anything */
     return choice < 32 && (BIT(choice) & f->among) != 0;
 }
@@ -350,7 +359,9 @@ static sam_status read_field(sam_manifest *manifest, const field *f, const json_
     const json_t *value = value_at(root, f->path);
     if (f->kind == FIELD_OBJECT && value != NULL)
         return read_object(member_of(manifest, f->offset), f, value, err);
-    return read_value(manifest, f, value) ? SAM_OK : refuse(f, value, err);
+    if (!read_value(manifest, f, value))
+        return refuse(f, value, err);
+    return f->kind == FIELD_NAME && !is_given(f, manifest) ? no_memory(err) : SAM_OK;
 }
 
 /* While fields are read: those of the choices above them, and optional ones that are given. */
@@ -402,7 +413,7 @@ static sam_status refuse_all_unknown(const sam_manifest *manifest, json_t *root,
 static sam_status check_together(const sam_manifest *manifest, sam_error *err)
 {
     const sam_trainable *trainable = &manifest->trainable;
-    if (manifest->name == NULL || manifest->task == NULL)
+    if (manifest->task == NULL)
         return no_memory(err);
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
@@ -492,6 +503,7 @@ void sam_manifest_free(sam_manifest *manifest)
     if (manifest == NULL)
         return;
     sam_free(manifest->name);
+    sam_free(manifest->kernel);
     sam_free(manifest->task);
     sam_free(manifest->text);
     sam_parent_free(&manifest->parent);

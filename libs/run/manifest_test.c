@@ -130,6 +130,10 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"quorum", "{\"after_ms\":9}", "must have after_ms and slots"},
         {"quorum", "{}", "is not a field"},
         {"quorum", "3", "is not a field"},
+        {"verify_rate", "0", "from 1 to 256"},
+        {"verify_rate", "257", "from 1 to 256"},
+        {"kernel", "\"\"", "a line of 1 to 200 bytes"},
+        {"kernel", "7", "a line of 1 to 200 bytes"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
@@ -174,6 +178,7 @@ static void a_repeated_member_is_refused(void **state)
 /* A draft of any kinds, each number within its bounds. */
 static sam_manifest any_draft(uint64_t *random)
 {
+    static char kernel[] = "avx2";
     sam_manifest draft = test_draft();
     draft.mode = (sam_mode)test_below(random, 3);
     draft.objective = (sam_objective)test_below(random, 3);
@@ -199,6 +204,8 @@ static sam_manifest any_draft(uint64_t *random)
     draft.update.guard.cap = draft.update.guard.kind == SAM_GUARD_MEDIAN ? 1u << 24 : 0;
     draft.quorum.slots = (uint32_t)test_below(random, draft.slots + 1);
     draft.quorum.after_ms = draft.quorum.slots > 0 ? 1 + (uint32_t)test_below(random, 86400000) : 0;
+    draft.verify_rate = (uint32_t)test_below(random, 3) * 128;
+    draft.kernel = test_below(random, 2) == 0 ? NULL : kernel;
     for (size_t i = 0; i < SAM_DIGEST_BYTES; i++)
         draft.base.bytes[i] = (uint8_t)test_random(random);
     return draft;
@@ -222,6 +229,10 @@ static void what_was_composed_reads_back_the_same(void **state)
         assert_memory_equal(&made->update.normaliser, &draft.update.normaliser, sizeof draft.update.normaliser);
         assert_memory_equal(&made->quorum, &draft.quorum, sizeof draft.quorum);
         assert_true(draft.quorum.slots > 0 || strstr(made->text, "quorum") == NULL);
+        assert_int_equal(made->verify_rate, draft.verify_rate);
+        assert_true(draft.verify_rate > 0 || strstr(made->text, "verify") == NULL);
+        assert_true(draft.kernel == NULL ? made->kernel == NULL && strstr(made->text, "kernel") == NULL
+                                         : strcmp(made->kernel, draft.kernel) == 0);
         assert_memory_equal(&made->base, &draft.base, sizeof draft.base);
         sam_manifest_free(made);
         sam_manifest_free(again);

@@ -81,7 +81,7 @@ static bool get_magic(sam_reader *in, const char *magic)
 
 static bool is_work_kind(uint8_t kind)
 {
-    return kind == SAM_WORK_SLOT || kind == SAM_WORK_EVALUATION;
+    return kind == SAM_WORK_SLOT || kind == SAM_WORK_EVALUATION || kind == SAM_WORK_CHECK;
 }
 
 /* `*same`: it is as the one before. False where the kind is none. */
@@ -117,7 +117,7 @@ static bool get_count(sam_reader *in, uint32_t most, size_t least_size, uint32_t
 static bool is_as_before(const previous_work *before, const sam_result *result)
 {
     return before->kind == (uint8_t)result->kind && before->round == result->round &&
-           (result->kind != SAM_WORK_SLOT || before->code_count == result->code_count);
+           (result->kind == SAM_WORK_EVALUATION || before->code_count == result->code_count);
 }
 
 static void put_result(sam_buffer *out, previous_work *before, const sam_result *result)
@@ -125,7 +125,7 @@ static void put_result(sam_buffer *out, previous_work *before, const sam_result 
     bool same = is_as_before(before, result);
     put_work(out, before, (uint8_t)result->kind, result->round, result->index, same);
     sam_put_varint(out, result->elapsed_ms);
-    if (result->kind == SAM_WORK_SLOT) {
+    if (result->kind != SAM_WORK_EVALUATION) {
         if (!same)
             sam_put_varint(out, result->code_count);
         sam_put_bytes(out, result->codes, result->code_count);
@@ -190,10 +190,11 @@ static sam_status get_result(sam_reader *in, previous_work *before, sam_result *
     const previous_work last = *before;
     bool same;
     if (!get_work(in, before, &result->kind, &result->round, &result->index, &same) && !in->failed)
-        return bad_request(in, err, "a result is of kind 1 (slot), 2 (evaluation), or 0 (as the one before)");
+        return bad_request(in, err,
+                           "a result is of kind 1 (slot), 2 (evaluation), 3 (check), or 0 (as the one before)");
     result->elapsed_ms = get_varint32(in);
     sam_status status =
-        result->kind == SAM_WORK_SLOT ? get_codes(in, before, result, same, err) : get_sums(in, result, err);
+        result->kind != SAM_WORK_EVALUATION ? get_codes(in, before, result, same, err) : get_sums(in, result, err);
     if (status == SAM_OK && !same && is_as_before(&last, result))
         return bad_request(in, err, "a result that is as the one before does not say so");
     return status;
@@ -314,7 +315,7 @@ static sam_status get_lease(sam_reader *in, previous_work *before, sam_lease *le
     const previous_work last = *before;
     bool same;
     if (!get_work(in, before, &lease->kind, &lease->round, &lease->index, &same))
-        return bad_reply(in, err, "a lease is of kind 1 (slot), 2 (evaluation), or 0 (as the one before)");
+        return bad_reply(in, err, "a lease is of kind 1 (slot), 2 (evaluation), 3 (check), or 0 (as the one before)");
     if (!same && last.kind == (uint8_t)lease->kind && last.round == lease->round)
         return bad_reply(in, err, "a lease that is as the one before does not say so");
     lease->valid_ms = get_difference(in, last.valid_ms + last.step_ms);

@@ -27,9 +27,10 @@
 /* No request that keeps to these limits has more bytes. */
 #define SAM_SYNC_REQUEST_BYTES_MAX ((size_t)512 * 1024)
 
-typedef enum sam_work_kind { SAM_WORK_SLOT = 1, SAM_WORK_EVALUATION = 2 } sam_work_kind;
+typedef enum sam_work_kind { SAM_WORK_SLOT = 1, SAM_WORK_EVALUATION = 2, SAM_WORK_CHECK = 3 } sam_work_kind;
 
-/* A lease: a slot of a round, or a chunk of the dev set to evaluate at the state before a round. */
+/* A lease: a slot of the open round, a chunk of the dev set to evaluate at the state before a round, or a slot of a
+ * committed round to compute again (its codes are compared with those in the log). */
 typedef struct sam_lease {
     sam_work_kind kind;
     uint64_t round;
@@ -42,7 +43,7 @@ typedef struct sam_result {
     uint64_t round;
     uint32_t index;
     uint32_t elapsed_ms; /* what the slot took, for lease deadlines */
-    uint8_t *codes;      /* SAM_WORK_SLOT: [probes] */
+    uint8_t *codes;      /* SAM_WORK_SLOT, SAM_WORK_CHECK: [probes] */
     uint32_t code_count;
     sam_evaluation evaluation; /* SAM_WORK_EVALUATION: of this chunk; .at is `round` */
 } sam_result;

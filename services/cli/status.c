@@ -37,6 +37,9 @@ static void print_run(const json_t *run)
            text(run, "status"));
     for (size_t i = 0; i < sizeof FIGURES / sizeof FIGURES[0]; i++)
         printf("%-12s %lld\n", FIGURES[i], number(run, FIGURES[i]));
+    const json_t *quarantined = json_object_get(run, "quarantined");
+    for (size_t i = 0; i < json_array_size(quarantined); i++)
+        printf("%-12s worker %lld\n", "quarantined", (long long)json_integer_value(json_array_get(quarantined, i)));
 }
 
 static void print_answer(const json_t *answer, bool json)

@@ -7,6 +7,7 @@
 #include "base/text.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -134,12 +135,14 @@ static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis
     sam_status status = sam_round_encode(&encoded, &all->round, &run->shape, &all->previous, err);
     if (status == SAM_OK) {
         sam_digest_hex(chain, &all->round.chain);
-        ledger_call_begin(&call, run->id, 5);
+        ledger_call_begin(&call, run->id, 7);
         ledger_call_u64(&call, all->round.number);
         ledger_call_text(&call, all->previous_hex);
         ledger_call_text(&call, chain);
         ledger_call_bytes(&call, encoded.bytes, encoded.length);
         ledger_call_u64(&call, all->round.evaluation_count);
+        ledger_call_u64(&call, run->verify_rate);
+        ledger_call_u64(&call, randombytes_uniform(1u << 31));
         status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
         if (status == SAM_OK)
             status = sam_redis_u64(reply, "commit", first, err);

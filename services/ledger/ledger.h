@@ -36,7 +36,7 @@ typedef struct ledger {
 
     sam_metrics *metrics;
     struct {
-        sam_metric *head, *unleased, *leased, *workers, *waiting; /* by run, set when scraped */
+        sam_metric *head, *unleased, *leased, *workers, *waiting, *quarantined; /* by run, set when scraped */
         sam_metric *syncs, *refused, *commit_seconds, *redis_errors, *requests;
     } gauge;
 } ledger_service;
@@ -98,13 +98,21 @@ sam_status ledger_read_log(sam_redis *redis, const ledger_run *run, uint64_t fro
 sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, const uint8_t **bytes, size_t *length,
                            sam_error *err);
 
+/* Takes the opinions among the results of a sync and gives the worker checks to do. FORBIDDEN: it is in quarantine.
+ * checks.c */
+#define LEDGER_CHECKS_MAX 4
+sam_status ledger_check(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const sam_sync_request *asked,
+                        sam_lease leases[LEDGER_CHECKS_MAX], size_t *count, sam_error *err);
+void ledger_drop_checks(sam_sync_request *asked); /* what is no concern of the group's */
+
 /* The reply of describe.lua, its types checked: see ledger_view_of. */
 sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledger_run *run, redisReply **reply,
                            sam_error *err);
 
 typedef struct ledger_view {
     const char *status; /* "running", "paused", "complete" */
-    uint64_t now_ms, head, past, unleased, leased, lost_leases, records, next_worker, active_workers;
+    uint64_t now_ms, head, past, unleased, leased, lost_leases, records, next_worker, active_workers,
+        quarantined_workers;
     const redisReply *workers, *holders, *evaluations; /* names and values in turn */
 } ledger_view;
 

@@ -74,14 +74,15 @@ static uint64_t number_of(const redisReply *pairs, const char *name)
 /* One worker out of the fields "N:name", "N:seen" ... */
 typedef struct worker_row {
     const char *name;
-    uint64_t slots, late, refused, busy, seen, leases;
-    bool left;
+    uint64_t slots, late, refused, busy, seen, agreed, differed, leases;
+    bool left, quarantined;
 } worker_row;
 
 static void set_field(worker_row *row, const char *field, const char *text)
 {
-    uint64_t *const numbers[] = {&row->slots, &row->late, &row->refused, &row->busy, &row->seen};
-    static const char *const NAMES[] = {"slots", "late", "refused", "busy", "seen"};
+    uint64_t *const numbers[] = {&row->slots, &row->late,   &row->refused, &row->busy,
+                                 &row->seen,  &row->agreed, &row->differed};
+    static const char *const NAMES[] = {"slots", "late", "refused", "busy", "seen", "agreed", "differed"};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
         if (strcmp(field, NAMES[i]) == 0)
             (void)sam_parse_u64(text, numbers[i]);
@@ -89,6 +90,8 @@ static void set_field(worker_row *row, const char *field, const char *text)
         row->name = text;
     if (strcmp(field, "left") == 0)
         row->left = true;
+    if (strcmp(field, "quarantined") == 0)
+        row->quarantined = true;
 }
 
 /* [next_worker + 1], by number; NULL: out of memory. */
@@ -115,9 +118,21 @@ static worker_row *rows_of(const ledger_view *view)
 
 static const char *status_of_worker(const worker_row *row, const ledger_run *run, uint64_t now_ms)
 {
+    if (row->quarantined)
+        return "quarantined";
     if (row->left)
         return "left";
     return now_ms > row->seen && now_ms - row->seen > 3 * (uint64_t)run->lease_ms ? "gone" : "active";
+}
+
+static uint64_t count_quarantined(const ledger_view *view)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i + 1 < view->workers->elements; i += 2) {
+        const char *colon = strchr(view->workers->element[i]->str, ':');
+        count += colon != NULL && strcmp(colon + 1, "quarantined") == 0;
+    }
+    return count;
 }
 
 static uint64_t count_active(const ledger_view *view, const ledger_run *run)
@@ -148,6 +163,7 @@ void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *
     (void)sam_redis_u64(reply->element[1], "describe", &view->unleased, NULL);
     (void)sam_redis_u64(reply->element[2], "describe", &view->leased, NULL);
     view->active_workers = count_active(view, run);
+    view->quarantined_workers = count_quarantined(view);
 }
 
 /* ---- runs ---- */
@@ -209,6 +225,18 @@ static json_t *evaluations_of(const ledger_view *view)
     return list;
 }
 
+/* Numbers of the workers whose codes do not stand up. */
+static json_t *quarantined_of(const ledger_view *view)
+{
+    worker_row *rows = rows_of(view);
+    json_t *list = rows == NULL ? NULL : json_array();
+    for (uint64_t i = 1; list != NULL && i <= view->next_worker; i++)
+        if (rows[i].quarantined)
+            json_array_append_new(list, json_integer((json_int_t)i));
+    sam_free(rows);
+    return list;
+}
+
 static sam_status get_run(json_errand *errand, sam_error *err)
 {
     redisReply *reply;
@@ -223,6 +251,7 @@ static sam_status get_run(json_errand *errand, sam_error *err)
     json_object_set_new(answer, "leased", json_integer((json_int_t)view.leased));
     json_object_set_new(answer, "lost_leases", json_integer((json_int_t)view.lost_leases));
     json_object_set_new(answer, "records", json_integer((json_int_t)view.records));
+    json_object_set_new(answer, "quarantined", quarantined_of(&view));
     json_object_set_new(answer, "evaluations", evaluations_of(&view));
     errand->answer = answer;
     sam_redis_reply_free(reply);
@@ -341,6 +370,16 @@ static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam
     return SAM_OK;
 }
 
+static sam_status check_newcomer(const ledger_run *run, const ledger_newcomer *newcomer, sam_error *err)
+{
+    if (run->kernel == NULL || strcmp(run->kernel, newcomer->kernel) == 0)
+        return SAM_OK;
+    return sam_fail(err, SAM_INVALID,
+                    "the run's manifest wants the kernel \"%s\", and this worker has \"%s\"; see "
+                    "samara-worker --kernel",
+                    run->kernel, newcomer->kernel);
+}
+
 static sam_status post_join(json_errand *errand, sam_error *err)
 {
     json_t *body;
@@ -351,6 +390,8 @@ static sam_status post_join(json_errand *errand, sam_error *err)
     if (status != SAM_OK)
         return status;
     status = newcomer_of(&newcomer, body, err);
+    if (status == SAM_OK)
+        status = check_newcomer(errand->run, &newcomer, err);
     if (status == SAM_OK)
         status = ledger_join(errand->ledger, errand->redis, errand->run, &newcomer, &worker, &head, err);
     if (status == SAM_OK) {
@@ -365,10 +406,11 @@ static json_t *worker_json(const worker_row *row, uint64_t worker, const ledger_
 {
     uint64_t mean = row->slots == 0 ? 0 : row->busy / row->slots;
     uint64_t seen = row->seen < now_ms ? row->seen : now_ms; /* a waiting one is seen until its wait ends */
-    return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (json_int_t)worker, "name", row->name,
-                     "status", status_of_worker(row, run, now_ms), "slots", (json_int_t)row->slots, "late",
+    return json_pack("{s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "worker", (json_int_t)worker, "name",
+                     row->name, "status", status_of_worker(row, run, now_ms), "slots", (json_int_t)row->slots, "late",
                      (json_int_t)row->late, "refused", (json_int_t)row->refused, "mean_ms", (json_int_t)mean, "seen_ms",
-                     (json_int_t)seen, "leases", (json_int_t)row->leases);
+                     (json_int_t)seen, "leases", (json_int_t)row->leases, "agreed", (json_int_t)row->agreed, "differed",
+                     (json_int_t)row->differed);
 }
 
 static sam_status get_workers(json_errand *errand, sam_error *err)

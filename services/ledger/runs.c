@@ -24,6 +24,7 @@ static void free_run(ledger_run *run)
 {
     ledger_recent_free(run->recent);
     sam_free(run->name);
+    sam_free(run->kernel);
     sam_free(run);
 }
 
@@ -90,11 +91,13 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->rounds = manifest->rounds;
     run->chunks = manifest->evaluation.chunks;
     run->lease_ms = manifest->lease_ms;
+    run->verify_rate = manifest->verify_rate;
+    run->kernel = manifest->kernel == NULL ? NULL : sam_strdup(manifest->kernel);
     run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
     ledger_key(run->log_key, run->id, "log");
     run->recent = ledger_recent_new(run->reach);
-    if (run->name == NULL || run->recent == NULL) {
+    if (run->name == NULL || run->recent == NULL || (manifest->kernel != NULL && run->kernel == NULL)) {
         free_run(run);
         return NULL;
     }

@@ -22,10 +22,11 @@
 typedef struct ledger_run {
     struct ledger_run *next;
     char id[SAM_DIGEST_HEX];
-    char *name;
+    char *name, *kernel; /* kernel NULL: any */
     sam_round_shape shape;
     uint64_t rounds;
     uint32_t chunks, lease_ms;
+    uint32_t verify_rate;
     uint32_t least_slots; /* of a committed round */
     uint32_t reach;       /* rounds that one sync reply carries at most */
     char log_key[LEDGER_KEY_SIZE];

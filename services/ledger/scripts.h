@@ -24,6 +24,7 @@
     X(LEAVE, leave)                                                                                                    \
     X(PAUSE, pause)                                                                                                    \
     X(TICK, tick)                                                                                                      \
+    X(CHECK, check)                                                                                                    \
     X(DESCRIBE, describe)
 
 typedef enum ledger_script {

@@ -226,7 +226,7 @@ static inline void test_compute(test_worker *worker, const sam_lease *lease)
     assert_true(worker->result_count < TEST_RESULTS_MAX);
     sam_result *result = &worker->results[worker->result_count];
     *result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index, .elapsed_ms = 3};
-    if (lease->kind == SAM_WORK_SLOT) {
+    if (lease->kind != SAM_WORK_EVALUATION) {
         result->codes = worker->codes[worker->result_count];
         result->code_count = worker->run->manifest->probes;
         for (uint32_t p = 0; p < result->code_count; p++)

@@ -19,6 +19,8 @@ typedef struct worker_turn {
     ledger_service *ledger;
     uint64_t until_ms; /* it waits no longer than this */
     ledger_waiter waiter;
+    sam_lease checks[LEDGER_CHECKS_MAX];
+    size_t check_count;
     unsigned counted; /* looks at its outcome; the first one counts what was refused */
 } worker_turn;
 
@@ -81,8 +83,31 @@ static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_req
     return status == SAM_OK ? find_run(own, sam_http_parameter(request, "run"), err) : status;
 }
 
+/* Opinions go to Redis before anything else of the turn: who is in quarantine then is told so. Checks that it is given
+ * count among what it wants. */
+static sam_status check(worker_turn *own, sam_error *err)
+{
+    ledger_turn *turn = &own->turn;
+    sam_redis *redis;
+    sam_status status = SAM_OK;
+    if (turn->run->verify_rate > 0) {
+        status = sam_redis_borrow(own->ledger->redis, &redis, err);
+        if (status != SAM_OK)
+            return status;
+        status = ledger_check(own->ledger, redis, turn->run, &turn->asked, own->checks, &own->check_count, err);
+        sam_redis_give_back(own->ledger->redis, redis);
+        (void)ledger_note(own->ledger, status, err);
+    }
+    ledger_drop_checks(&turn->asked);
+    turn->asked.wants -= turn->asked.wants < own->check_count ? turn->asked.wants : (uint32_t)own->check_count;
+    return status;
+}
+
 static sam_http_next ask(worker_turn *own, sam_http_request *request)
 {
+    sam_error err = {0};
+    if (check(own, &err) != SAM_OK)
+        return sam_http_answer_error(request, &err);
     own->turn.again = sam_monotonic_ms() >= own->until_ms;
     if (!ledger_group_join(&own->ledger->group, &own->turn))
         return sam_http_answer_fail(request, SAM_UNAVAILABLE, "this ledger is stopping; ask again in a moment");
@@ -91,10 +116,11 @@ static sam_http_next ask(worker_turn *own, sam_http_request *request)
 
 /* ---- the reply ---- */
 
-static bool is_quiet(const ledger_turn *turn)
+static bool is_quiet(const worker_turn *own)
 {
-    return turn->lease_count == 0 && turn->head == turn->asked.cursor && turn->run_status != SAM_RUN_COMPLETE &&
-           !turn->asked.leaving;
+    const ledger_turn *turn = &own->turn;
+    return turn->lease_count == 0 && own->check_count == 0 && turn->head == turn->asked.cursor &&
+           turn->run_status != SAM_RUN_COMPLETE && !turn->asked.leaving;
 }
 
 static void encode_recent(sam_buffer *out, sam_sync_reply *reply, ledger_round **rounds, size_t count)
@@ -190,11 +216,31 @@ static sam_status leave(worker_turn *own, sam_error *err)
     return ledger_note(own->ledger, status, err);
 }
 
+/* Before its other leases: a slot that is found out late has moved more rounds. */
+static sam_status add_checks(worker_turn *own, sam_error *err)
+{
+    ledger_turn *turn = &own->turn;
+    if (own->check_count == 0)
+        return SAM_OK;
+    sam_lease *all = sam_alloc(own->check_count + turn->lease_count, sizeof *all);
+    if (all == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for the leases of a sync request");
+    memcpy(all, own->checks, own->check_count * sizeof *all);
+    if (turn->lease_count > 0)
+        memcpy(all + own->check_count, turn->leases, turn->lease_count * sizeof *all);
+    sam_free(turn->leases);
+    turn->leases = all;
+    turn->lease_count += own->check_count;
+    return SAM_OK;
+}
+
 static sam_http_next reply_to(worker_turn *own, sam_http_request *request)
 {
     sam_buffer out = {0};
     sam_error err = {0};
-    sam_status status = encode(&out, own->ledger, &own->turn, &err);
+    sam_status status = add_checks(own, &err);
+    if (status == SAM_OK)
+        status = encode(&out, own->ledger, &own->turn, &err);
     if (status == SAM_OK && own->turn.asked.leaving)
         status = leave(own, &err);
     /* Workers save the bytes of the field; who names the type of the request is told that of the reply. */
@@ -218,7 +264,7 @@ static sam_http_next answer(worker_turn *own, sam_http_request *request)
     ledger_turn *turn = &own->turn;
     if (turn->status != SAM_OK)
         return refuse(turn, request);
-    if (turn->again || !is_quiet(turn))
+    if (turn->again || !is_quiet(own))
         return reply_to(own, request);
     if (!ledger_follower_wait(&own->ledger->follower, turn->run, turn->head, &own->waiter))
         return ask(own, request); /* there are rounds that it has not seen */

@@ -70,9 +70,9 @@ static bool read_lease(sam_lease *lease, const char **text)
 {
     char *at;
     char kind = **text;
-    if ((kind != 's' && kind != 'e') || (*text)[1] != ':')
+    if ((kind != 's' && kind != 'e' && kind != 'v') || (*text)[1] != ':')
         return false;
-    lease->kind = kind == 's' ? SAM_WORK_SLOT : SAM_WORK_EVALUATION;
+    lease->kind = kind == 's' ? SAM_WORK_SLOT : kind == 'v' ? SAM_WORK_CHECK : SAM_WORK_EVALUATION;
     lease->round = strtoull(*text + 2, &at, 10);
     if (*at != ':')
         return false;

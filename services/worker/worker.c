@@ -78,8 +78,11 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
         status = sam_replica_new(&worker->replica, worker->model, worker->manifest, err);
     if (status == SAM_OK)
         status = load_data(worker, err);
+    sam_engine_options engine = options->engine;
+    if (engine.kernel == NULL)
+        engine.kernel = worker->manifest->kernel;
     if (status == SAM_OK)
-        status = sam_engine_new(&worker->engine, worker->model, &options->engine, err);
+        status = sam_engine_new(&worker->engine, worker->model, &engine, err);
     const sam_trainer_parts parts = {worker->engine, worker->replica, worker->manifest, worker->train, options->cache};
     if (status == SAM_OK)
         status = sam_trainer_new(&worker->trainer, &parts, err);
@@ -214,6 +217,8 @@ static bool can_do(const sam_worker *worker, const sam_lease *lease)
     if (lease->kind == SAM_WORK_EVALUATION)
         return worker->dev != NULL && lease->round <= sam_replica_rounds(worker->replica) &&
                lease->index < worker->manifest->evaluation.chunks;
+    if (lease->kind == SAM_WORK_CHECK)
+        return lease->round <= sam_replica_rounds(worker->replica);
     return lease->kind == SAM_WORK_SLOT && lease->round == sam_replica_rounds(worker->replica);
 }
 
@@ -222,7 +227,7 @@ static sam_status work(sam_worker *worker, const sam_lease *lease, sam_error *er
 {
     if (!can_do(worker, lease)) {
         sam_log_warn("a lease for %s %u of round %llu cannot be done here; it will expire",
-                     lease->kind == SAM_WORK_SLOT ? "slot" : "evaluation", lease->index,
+                     lease->kind == SAM_WORK_EVALUATION ? "evaluation" : "slot", lease->index,
                      (unsigned long long)lease->round);
         return SAM_OK;
     }
@@ -230,7 +235,8 @@ static sam_status work(sam_worker *worker, const sam_lease *lease, sam_error *er
     worker->result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index};
     sam_status status = sam_replica_seek(worker->replica, lease->round, err);
     if (status == SAM_OK)
-        status = lease->kind == SAM_WORK_SLOT ? compute_slot(worker, lease, err) : evaluate_chunk(worker, lease, err);
+        status =
+            lease->kind == SAM_WORK_EVALUATION ? evaluate_chunk(worker, lease, err) : compute_slot(worker, lease, err);
     if (status == SAM_OK)
         status = sam_replica_seek(worker->replica, head, err);
     worker->result.elapsed_ms = (uint32_t)(sam_monotonic_ms() - began);
@@ -272,7 +278,8 @@ sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
     else if (status == SAM_CANCELLED && sam_shutdown_asked())
         status = SAM_OK;
     sam_error goodbye;
-    if (joined && !worker.complete && sync(&worker, true, &goodbye) != SAM_OK)
+    bool dismissed = status == SAM_FORBIDDEN; /* in quarantine, or without a token: no goodbye is heard */
+    if (joined && !worker.complete && !dismissed && sync(&worker, true, &goodbye) != SAM_OK)
         sam_log_warn("could not say goodbye: %s", goodbye.text);
     if (joined) {
         write_status(&worker);

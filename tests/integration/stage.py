@@ -175,3 +175,52 @@ class Stage(unittest.TestCase):
         self.assertEqual(len(lines), 1, done.stderr)
         for part in parts:
             self.assertIn(part, lines[0])
+
+
+class Services(Stage):
+    """A ledger by hand, rather than by `samara train`: what is spawned ends with the test."""
+
+    def setUp(self):
+        super().setUp()
+        self.started = []
+
+    def tearDown(self):
+        for process in reversed(self.started):
+            process.terminate()
+            process.wait()
+        super().tearDown()
+
+    def spawn(self, *words, log):
+        with open(self.path(log), "wb") as out:
+            process = subprocess.Popen(list(map(str, words)), stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
+                                       stdin=subprocess.DEVNULL, env=self.environment)
+        self.started.append(process)
+        return process
+
+    def said(self, log, mark):
+        """What follows `mark` in the lines of a log that have it."""
+        def find():
+            with open(self.path(log), encoding="utf-8", errors="replace") as file:
+                return [line.split(mark)[1].strip() for line in file if mark in line and line.endswith("\n")]
+        return wait_until(find, f"{mark} in {log}")
+
+    def manifest(self):
+        """Of a short training with the same model and data."""
+        self.train("--rounds", "4", "--slots", "2", "--workers", "1", "--out", self.path("plain"))
+        told = self.samara("log", "--json", self.path("plain/run.samlog"))
+        return told.stdout.splitlines()[0].encode()
+
+    def start_ledger(self, *words):
+        """With a Redis of its own."""
+        if shutil.which("redis-server") is None:
+            self.skipTest("no redis-server here")
+        self.spawn("redis-server", "--port", "0", "--unixsocket", self.path("r.sock"), "--dir", self.folder,
+                   "--appendonly", "yes", "--appendfsync", "always", "--save", "", log="redis.log")
+        self.spawn(BIN / "samara-ledger", "--listen", "127.0.0.1:0", "--redis", "unix:r.sock", "--wait-redis", "30",
+                   *words, log="ledger.log")
+        self.ledger = self.said("ledger.log", "listening on ")[0]
+
+    def worker_words(self, run, *words):
+        files = self.material()
+        files = files[:files.index("--task")] + files[files.index("--train"):files.index("--test")]
+        return [str(BIN / "samara-worker"), "--ledger", self.ledger, "--run", run, *files, *words]

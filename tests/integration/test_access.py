@@ -14,34 +14,12 @@ import stage
 ADMIN, WORKER, READER = "an-admin-of-the-ledger", "a-worker-of-the-ledger", "a-reader-of-the-ledger"
 
 
-class Access(stage.Stage):
-    def setUp(self):
-        super().setUp()
-        self.started = []
-
-    def tearDown(self):
-        for process in reversed(self.started):
-            process.terminate()
-            process.wait()
-        super().tearDown()
-
+class Access(stage.Services):
     def secret(self, name, text):
         path = self.path(name)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
         return path
-
-    def spawn(self, *words, log):
-        with open(self.path(log), "wb") as out:
-            process = subprocess.Popen(list(map(str, words)), stdout=out, stderr=subprocess.STDOUT, cwd=self.folder,
-                                       stdin=subprocess.DEVNULL, env=self.environment)
-        self.started.append(process)
-
-    def said(self, log, mark):
-        def find():
-            with open(self.path(log), encoding="utf-8", errors="replace") as file:
-                return [line.split(mark)[1].strip() for line in file if mark in line and line.endswith("\n")]
-        return stage.wait_until(find, f"{mark} in {log}")[0]
 
     def certificate(self):
         if shutil.which("openssl") is None:
@@ -51,12 +29,6 @@ class Access(stage.Stage):
                         "-keyout", self.path("key.pem"), "-out", self.path("cert.pem")], check=True,
                        capture_output=True)
         os.chmod(self.path("key.pem"), 0o600)
-
-    def manifest(self):
-        """Of a short training with the same model and data."""
-        self.train("--rounds", "4", "--slots", "2", "--workers", "1", "--out", self.path("plain"))
-        told = self.samara("log", "--json", self.path("plain/run.samlog"))
-        return told.stdout.splitlines()[0].encode()
 
     def ask(self, path, token=None, body=None):
         request = urllib.request.Request(self.ledger + path, data=body)
@@ -69,28 +41,17 @@ class Access(stage.Stage):
         except urllib.error.HTTPError as refusal:
             return refusal.code, json.load(refusal)
 
-    def start_ledger(self):
-        self.secret("tokens", f"admin {ADMIN} ops\nworker {WORKER} rack-3\nreader {READER}\n")
-        self.spawn("redis-server", "--port", "0", "--unixsocket", self.path("r.sock"), "--dir", self.folder,
-                   "--appendonly", "yes", "--appendfsync", "always", "--save", "", log="redis.log")
-        self.spawn(stage.BIN / "samara-ledger", "--listen", "127.0.0.1:0", "--redis", "unix:r.sock", "--wait-redis",
-                   "30", "--tokens", "tokens", "--tls-cert", "cert.pem", "--tls-key", "key.pem", log="ledger.log")
-        self.ledger = self.said("ledger.log", "listening on ")
-        self.assertTrue(self.ledger.startswith("https://"), self.ledger)
-
     def worker(self, run, *words):
-        files = self.material()
-        files = files[:files.index("--task")] + files[files.index("--train"):files.index("--test")]
-        return subprocess.run([str(stage.BIN / "samara-worker"), "--ledger", self.ledger, "--run", run, *files,
-                               "--kernel", "portable", *words], capture_output=True, text=True, timeout=stage.LIMIT,
-                              stdin=subprocess.DEVNULL, env=self.environment, cwd=self.folder, check=False)
+        return subprocess.run(self.worker_words(run, "--kernel", "portable", *words), capture_output=True, text=True,
+                              timeout=stage.LIMIT, stdin=subprocess.DEVNULL, env=self.environment, cwd=self.folder,
+                              check=False)
 
     def test_only_who_has_the_token_of_the_role_makes_works_and_reads_a_run(self):
-        if shutil.which("redis-server") is None:
-            self.skipTest("no redis-server here")
         self.certificate()
         manifest = self.manifest()
-        self.start_ledger()
+        self.secret("tokens", f"admin {ADMIN} ops\nworker {WORKER} rack-3\nreader {READER}\n")
+        self.start_ledger("--tokens", "tokens", "--tls-cert", "cert.pem", "--tls-key", "key.pem")
+        self.assertTrue(self.ledger.startswith("https://"), self.ledger)
         self.assertEqual(self.ask("/v1/runs", body=manifest)[0], 401)
         code, problem = self.ask("/v1/runs", WORKER, manifest)
         self.assertEqual((code, problem["code"]), (403, "FORBIDDEN"))

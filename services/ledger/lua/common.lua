@@ -14,10 +14,14 @@
 --   chunks        hash    "round:chunk" -> "worker:examples:correct:loss", "round:count", of unfinished evaluations
 --   evaluations   hash    round -> "examples:correct:loss", finished
 --   queued        list    rounds of finished evaluations that the next commit takes along
+--   checks        hash    "v:ROUND:SLOT" -> {{worker, codes}, ...} (msgpack), opinions on committed slots; check.lua
+--   due           zset    those of them that another worker is to be asked about, by turn
 --
--- A piece of work is "s:ROUND:SLOT" or "e:ROUND:CHUNK"; it is in `free`, in `leases`, or done, never in two of them.
+-- A piece of work is "s:ROUND:SLOT", "e:ROUND:CHUNK" or "v:ROUND:SLOT"; it is in `free` (a check: in `due`), in
+-- `leases`, or done, never in two of them.
 -- Every function may be called again with the same arguments: the second time changes nothing.
-local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED = unpack(KEYS)
+local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED, CHECKS, DUE =
+  unpack(KEYS)
 
 -- tostring() has 14 digits, and sums of losses have more; %d is exact to 2^53, and four times as quick as %.0f.
 local function text(number)
@@ -114,7 +118,7 @@ end
 local function give_back(work)
   redis.call('ZREM', LEASES, work)
   redis.call('HDEL', HOLDERS, work)
-  redis.call('ZADD', FREE, turn_of(work), work)
+  redis.call('ZADD', string.sub(work, 1, 1) == 'v' and DUE or FREE, turn_of(work), work)
 end
 
 -- true where it was there to be done

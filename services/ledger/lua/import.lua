@@ -24,7 +24,7 @@ end
 redis.call('HSET', STATE, 'head', text(head), 'chain', ARGV[3], 'past', text(state.past), 'next_worker',
            text(next_worker))
 redis.call('HINCRBY', STATE, 'records', ARGV[6])
-redis.call('DEL', OPEN, FREE, LEASES, HOLDERS, CHUNKS)
+redis.call('DEL', OPEN, FREE, LEASES, HOLDERS, CHUNKS, CHECKS, DUE)
 open_round(state, head)
 -- The last evaluation that was due may have been under way, or be in a round that was not imported.
 local due = state.every > 0 and head - head % state.every or head

@@ -1,0 +1,61 @@
+"""A worker that makes its codes up is found out by those who compute them, and they by nobody."""
+
+import json
+import random
+import re
+import unittest
+import urllib.request
+
+import hostile
+import stage
+
+
+class Checks(stage.Services):
+    def make_run(self, **fields):
+        manifest = json.loads(self.manifest()) | fields
+        return json.loads(self.ask("/v1/runs", json.dumps(manifest).encode()))["run"]
+
+    def ask(self, path, body=None):
+        with urllib.request.urlopen(urllib.request.Request(self.ledger + path, data=body),
+                                    timeout=stage.LIMIT) as reply:
+            return reply.read()
+
+    def test_one_worker_of_three_sends_wrong_bytes_and_is_quarantined(self):
+        self.start_ledger()
+        run = self.make_run(rounds="60", slots=4, verify_rate=64, kernel="portable",
+                            guard={"kind": "median", "cap": 512, "clip": 1024})
+        bad = hostile.Worker(self.ledger, run, "portable", random.Random(5))
+        honest = [self.spawn(*self.worker_words(run), log=f"worker{i}.log") for i in range(2)]
+        bad.play()
+        self.assertIsNotNone(bad.refusal, "the hostile worker was never found out")
+        self.assertEqual(bad.refusal["code"], "FORBIDDEN")
+        self.assertIn(f"worker {bad.number} is in quarantine since round", bad.refusal["detail"])
+        for process in honest:
+            self.assertEqual(process.wait(timeout=stage.LIMIT), 0)
+
+        state = json.loads(self.ask(f"/v1/runs/{run}"))
+        self.assertEqual((state["status"], state["head"], state["quarantined"]), ("complete", 60, [bad.number]))
+        for row in json.loads(self.ask(f"/v1/runs/{run}/workers"))["workers"]:
+            if row["worker"] == bad.number:
+                self.assertEqual(row["status"], "quarantined")
+                self.assertGreaterEqual(row["differed"], 2)
+            else:
+                self.assertGreater(row["agreed"], 0)
+                self.assertEqual(row["differed"], 0)
+        digests = {self.said(f"worker{i}.log", "has the digest ")[-1] for i in range(2)}
+        self.assertEqual(len(digests), 1)
+        self.assert_nothing_after_quarantine(run, bad)
+
+    def assert_nothing_after_quarantine(self, run, bad):
+        """Its records are those it sent, and end where the quarantine begins."""
+        since = int(re.search(r"since round (\d+)", bad.refusal["detail"]).group(1))
+        told = self.samara("log", "--json", f"{self.ledger}/v1/runs/{run}")
+        rounds = [json.loads(line) for line in told.stdout.splitlines()[1:]]
+        self.assertEqual(len(rounds), 60, told.stderr)
+        theirs = [line["round"] for line in rounds for slot in line["records"] if slot["worker"] == bad.number]
+        self.assertTrue(theirs)
+        self.assertLessEqual(max(theirs), since)
+
+
+if __name__ == "__main__":
+    unittest.main()
