@@ -7,18 +7,22 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+/* A step of the engine has some 250 loops. To wake a sleeping thread, of a virtual machine above all, can take longer
+ * than the next loop is away, so one that waits looks this often, some 100 us, before it sleeps. */
+#define LOOKS 4000
+
 struct sam_pool {
     unsigned threads; /* with the caller's */
     unsigned started;
     pthread_t *handles;
 
-    pthread_mutex_t lock; /* guards what follows, down to `busy` */
+    pthread_mutex_t lock; /* for going to sleep and waking */
     pthread_cond_t work, done;
-    unsigned long generation;
-    bool stopping;
-    unsigned busy;
+    atomic_ulong generation;
+    atomic_bool stopping;
+    atomic_uint busy;
 
-    /* the present loop: written under the lock before a generation starts */
+    /* the present loop: written before its generation starts */
     sam_pool_function function;
     void *context;
     size_t count;
@@ -39,6 +43,15 @@ unsigned sam_cores(void)
     return count < 1 ? 1u : (unsigned)count;
 }
 
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 static void take_part(sam_pool *pool, unsigned thread)
 {
     for (;;) {
@@ -49,27 +62,54 @@ static void take_part(sam_pool *pool, unsigned thread)
     }
 }
 
+static bool is_called(sam_pool *pool, unsigned long seen)
+{
+    return atomic_load(&pool->generation) != seen || atomic_load(&pool->stopping);
+}
+
+static void await_call(sam_pool *pool, unsigned long seen)
+{
+    for (int i = 0; i < LOOKS; i++, relax())
+        if (is_called(pool, seen))
+            return;
+    pthread_mutex_lock(&pool->lock);
+    while (!is_called(pool, seen))
+        pthread_cond_wait(&pool->work, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static void await_others(sam_pool *pool)
+{
+    for (int i = 0; i < LOOKS; i++, relax())
+        if (atomic_load(&pool->busy) == 0)
+            return;
+    pthread_mutex_lock(&pool->lock);
+    while (atomic_load(&pool->busy) > 0)
+        pthread_cond_wait(&pool->done, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* The lock is taken so that the news cannot fall between a sleeper's last look and its sleep. */
+static void wake(sam_pool *pool, pthread_cond_t *sleepers)
+{
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(sleepers);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 static void *thread_main(void *argument)
 {
     seat mine = *(seat *)argument;
     sam_free(argument);
     sam_pool *pool = mine.pool;
-    unsigned long seen = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (pool->generation == seen && !pool->stopping)
-            pthread_cond_wait(&pool->work, &pool->lock);
-        if (pool->stopping)
-            break;
-        seen = pool->generation;
-        pthread_mutex_unlock(&pool->lock);
+    for (unsigned long seen = 0;; seen++) {
+        await_call(pool, seen);
+        if (atomic_load(&pool->stopping))
+            return NULL;
         take_part(pool, mine.thread);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->busy == 0)
-            pthread_cond_signal(&pool->done);
+        if (atomic_fetch_sub(&pool->busy, 1) == 1)
+            wake(pool, &pool->done);
     }
-    pthread_mutex_unlock(&pool->lock);
-    return NULL;
 }
 
 static bool start_thread(sam_pool *pool, unsigned thread)
@@ -110,10 +150,8 @@ void sam_pool_free(sam_pool *pool)
 {
     if (pool == NULL)
         return;
-    pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->stopping, true);
+    wake(pool, &pool->work);
     for (unsigned i = 0; i < pool->started; i++)
         pthread_join(pool->handles[i], NULL);
     pthread_cond_destroy(&pool->work);
@@ -135,20 +173,13 @@ void sam_pool_run(sam_pool *pool, size_t count, sam_pool_function function, void
             function(context, i, 0);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
     pool->function = function;
     pool->context = context;
     pool->count = count;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    pool->busy = pool->threads - 1;
-    pool->generation++;
-    pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&pool->lock);
-
+    atomic_store(&pool->next, 0);
+    atomic_store(&pool->busy, pool->threads - 1);
+    atomic_fetch_add(&pool->generation, 1);
+    wake(pool, &pool->work);
     take_part(pool, 0);
-
-    pthread_mutex_lock(&pool->lock);
-    while (pool->busy > 0)
-        pthread_cond_wait(&pool->done, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    await_others(pool);
 }

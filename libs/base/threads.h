@@ -6,7 +6,7 @@
  *     sam_pool_free(pool);
  *
  * Indices are handed out one by one as threads ask for them, so a thread that a busy neighbour slows down takes fewer.
- * Waiting threads sleep on a condition (no spinning). The caller's thread works too, as thread 0; `thread` is below
+ * Who waits looks for some 100 us, then sleeps. The caller's thread works too, as thread 0; `thread` is below
  * sam_pool_threads(), for scratch memory of its own. A NULL pool runs everything in the caller.
  * Thread safety: one sam_pool_run at a time for each pool.
  */
