@@ -112,8 +112,13 @@ static sam_status apply_file(const sam_command *command, const char *path, sam_e
         return sam_fail_errno(err, SAM_NOT_FOUND, errno, "cannot open the configuration file %s", path);
     sam_status status = SAM_OK;
     char line[4096];
-    for (int number = 1; status == SAM_OK && fgets(line, sizeof line, file) != NULL; number++)
-        status = apply_line(command, path, number, line, err);
+    for (int number = 1; status == SAM_OK && fgets(line, sizeof line, file) != NULL; number++) {
+        if (strlen(line) == sizeof line - 1 && line[sizeof line - 2] != '\n') /* its tail would be read as a line */
+            status =
+                sam_fail(err, SAM_INVALID, "%s:%d: the line is longer than %zu bytes", path, number, sizeof line - 2);
+        else
+            status = apply_line(command, path, number, line, err);
+    }
     fclose(file);
     return status;
 }

@@ -141,6 +141,21 @@ static void mistakes_in_a_file_are_named_with_their_line(void **state)
     }
 }
 
+static void a_line_too_long_is_refused_rather_than_read_as_two(void **state)
+{
+    (void)state;
+    char content[5000];
+    int rest;
+    sam_error err = {0};
+    memset(content, ' ', sizeof content);
+    memcpy(content, "listen = x", 10);
+    strcpy(content + 4095, "max-threads = 2\n"); /* where a buffer of 4096 ends */
+    write_config(content);
+    assert_int_equal(parse("", &rest, &err), SAM_INVALID);
+    assert_non_null(strstr(err.text, ":1: the line is longer"));
+    unlink(config);
+}
+
 static void a_bad_environment_names_its_option(void **state)
 {
     (void)state;
@@ -158,6 +173,7 @@ int main(void)
         cmocka_unit_test_setup(each_form_of_an_option_is_understood, defaults),
         cmocka_unit_test_setup(mistakes_on_the_command_line_are_named, defaults),
         cmocka_unit_test_setup(mistakes_in_a_file_are_named_with_their_line, defaults),
+        cmocka_unit_test_setup(a_line_too_long_is_refused_rather_than_read_as_two, defaults),
         cmocka_unit_test_setup(a_bad_environment_names_its_option, defaults),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
