@@ -197,6 +197,7 @@ static bool take_link(const package *now, distribution *found, const char *link,
     if (text == NULL)
         return false;
     char *hash = strchr(text, '#');
+    found->has_sum = false;
     if (hash != NULL) {
         *hash++ = 0;
         found->has_sum = strncmp(hash, "sha256=", 7) == 0 && sam_checksum_parse(&found->sum, hash, NULL) == SAM_OK;

@@ -53,7 +53,9 @@ static sam_http_next index_page(sam_http_request *request, void *user)
     atomic_fetch_add(&asked, 1);
     const char *text =
         strcmp(page_type, "text/html") == 0
-            ? "<a href=\"../../files/my_data-1.0.tar.gz\">x</a><a href='/files/my-data-1.0.1.tar.gz'>y</a>"
+            ? "<a href=\"/files/other-1.0.tar.gz#sha256=" /* the sum of another file is not ours */
+              "0000000000000000000000000000000000000000000000000000000000000000\">w</a>"
+              "<a href=\"../../files/my_data-1.0.tar.gz\">x</a><a href='/files/my-data-1.0.1.tar.gz'>y</a>"
             : "{\"files\":[{\"url\":\"/files/my_data-1.0.tar.gz\",\"hashes\":{\"sha256\":"
               "\"0000000000000000000000000000000000000000000000000000000000000000\"}}]}";
     return sam_http_answer_bytes(request, 200, page_type, text, strlen(text));
