@@ -104,7 +104,7 @@ static sam_status redis_status(const char *text)
 /* The sentence of a Lua function, without what Redis adds to it (" script: SHA, on @user_script:3."). */
 static int own_length(const char *text)
 {
-    const char *added = strstr(text, " script: ");
+    const char *added = strncmp(text, "script: ", 8) == 0 ? text : strstr(text, " script: ");
     return (int)(added == NULL ? strlen(text) : (size_t)(added - text));
 }
 
@@ -125,7 +125,7 @@ sam_status sam_redis_error_of(const redisReply *reply, sam_error *err)
     if (named_status(text, &status)) {
         const char *rest = text + strlen(sam_status_name(status));
         rest += *rest == ' ';
-        if (*rest == 0)
+        if (own_length(rest) == 0)
             return sam_fail(err, status, "%s", sam_status_sentence(status));
         return sam_fail(err, status, "%.*s", own_length(rest), rest);
     }
