@@ -1,6 +1,6 @@
 # Samara. Two commands for a new user: `make demo` and `make test`. The build itself is CMake's (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-quick test-faults format lint bench bench-learn clean help dependencies
+.PHONY: build demo test test-quick test-faults format lint fuzz bench bench-learn clean help dependencies
 
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
@@ -40,6 +40,13 @@ format: dependencies ## rewrite the sources with clang-format
 
 lint: build  ## formatting, layers, clang-tidy
 	@scripts/lint
+
+# How long each fuzz target runs, and which (all where none is named).
+FUZZ_SECONDS ?= 600
+TARGETS      ?=
+
+fuzz:        ## run every fuzz target with libFuzzer: FUZZ_SECONDS=600 each, or TARGETS="wire samlog" alone
+	@scripts/fuzz $(FUZZ_SECONDS) $(TARGETS)
 
 bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
 	@scripts/bench $(BUILD)
