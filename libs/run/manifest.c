@@ -103,6 +103,7 @@ static const field FIELDS[] = {
     {"quorum.slots", FIELD_COUNT, AT(quorum.slots), 1, SAM_SLOTS_MAX, NULL, 0, OPTIONAL},
     {"verify_rate", FIELD_COUNT, AT(verify_rate), 1, 256, NULL, 0, OPTIONAL},
     {"kernel", FIELD_NAME, AT(kernel), 0, 0, NULL, 0, OPTIONAL},
+    {"signed", FIELD_FLAG, AT(signed_records), 0, 0, NULL, 0, OPTIONAL},
 };
 #define FIELD_COUNT_ALL (sizeof FIELDS / sizeof FIELDS[0])
 
@@ -148,11 +149,18 @@ static unsigned choice_at(const sam_manifest *manifest, size_t offset)
     return value;
 }
 
-/* Of an optional field: what is left out is 0, or NULL. */
+/* Of an optional field: what is left out is 0, false or NULL. */
 static bool is_given(const field *f, const sam_manifest *manifest)
 {
     const void *value = member(manifest, f->offset);
-    return f->kind == FIELD_NAME ? *(char *const *)value != NULL : *(const uint32_t *)value != 0;
+    switch (f->kind) {
+    case FIELD_NAME:
+        return *(char *const *)value != NULL;
+    case FIELD_FLAG:
+        return *(const bool *)value;
+    default:
+        return *(const uint32_t *)value != 0;
+    }
 }
 
 static bool is_there(const field *f, const sam_manifest *manifest)
@@ -198,7 +206,7 @@ static void put_demand(sam_buffer *text, const field *f)
                        (unsigned long long)f->most);
         break;
     case FIELD_FLAG:
-        sam_put_text(text, "true or false");
+        sam_put_text(text, f->among == OPTIONAL ? "true, or left out" : "true or false");
         break;
     case FIELD_BLOCKS:
         sam_put_format(text, "[first, end) with first <= end <= %llu", (unsigned long long)f->most);
@@ -329,7 +337,7 @@ static bool read_value(sam_manifest *manifest, const field *f, const json_t *val
         return read_decimal(target, f, value);
     case FIELD_FLAG:
         *(bool *)target = json_is_true(value);
-        return json_is_boolean(value);
+        return json_is_boolean(value) && (f->among != OPTIONAL || json_is_true(value)); /* one spelling for each run */
     case FIELD_BLOCKS:
         return read_blocks(target, f, value);
     case FIELD_OBJECT:

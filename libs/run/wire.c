@@ -9,6 +9,7 @@
 #define REPLY_MAGIC   "SYR2"
 #define MAGIC_SIZE    4
 #define FLAG_LEAVING  1u
+#define FLAG_SIGNED   2u
 
 /* The least bytes of one element: a count that the bytes left cannot hold is refused before memory is asked for. */
 #define RESULT_LEAST 4
@@ -145,10 +146,13 @@ void sam_sync_request_encode(sam_buffer *out, const sam_sync_request *request)
     sam_put_varint(out, request->cursor);
     sam_put_varint(out, request->wants);
     sam_put_varint(out, request->wait_ms);
-    sam_put_u8(out, request->leaving ? FLAG_LEAVING : 0);
+    sam_put_u8(out, (uint8_t)((request->leaving ? FLAG_LEAVING : 0) | (request->is_signed ? FLAG_SIGNED : 0)));
     sam_put_varint(out, request->result_count);
-    for (size_t i = 0; i < request->result_count; i++)
+    for (size_t i = 0; i < request->result_count; i++) {
         put_result(out, &before, &request->results[i]);
+        if (request->is_signed)
+            sam_put_bytes(out, request->results[i].signature, SAM_SIGNATURE_BYTES);
+    }
 }
 
 static sam_status bad_request(const sam_reader *in, sam_error *err, const char *what)
@@ -200,6 +204,15 @@ static sam_status get_result(sam_reader *in, previous_work *before, sam_result *
     return status;
 }
 
+static sam_status get_signature(sam_reader *in, sam_result *result, sam_error *err)
+{
+    const uint8_t *bytes = sam_get_bytes(in, SAM_SIGNATURE_BYTES);
+    if (bytes == NULL)
+        return bad_request(in, err, "it ends inside a signature");
+    memcpy(result->signature, bytes, SAM_SIGNATURE_BYTES);
+    return SAM_OK;
+}
+
 static sam_status get_results(sam_reader *in, sam_sync_request *request, sam_error *err)
 {
     uint32_t count;
@@ -213,6 +226,8 @@ static sam_status get_results(sam_reader *in, sam_sync_request *request, sam_err
     for (uint32_t i = 0; i < count && status == SAM_OK; i++) {
         request->result_count++;
         status = get_result(in, &before, &request->results[i], err);
+        if (status == SAM_OK && request->is_signed)
+            status = get_signature(in, &request->results[i], err);
     }
     return status;
 }
@@ -228,9 +243,11 @@ static sam_status get_request(sam_reader *in, sam_sync_request *request, sam_err
     uint8_t flags = sam_get_u8(in);
     if (in->failed)
         return bad_request(in, err, "it ends early, or a number is too large");
-    if (request->worker == 0 || flags > FLAG_LEAVING)
-        return bad_request(in, err, "the worker must not be 0, and of the flags only bit 0 (leaving) is known");
-    request->leaving = flags == FLAG_LEAVING;
+    if (request->worker == 0 || flags > (FLAG_LEAVING | FLAG_SIGNED))
+        return bad_request(in, err,
+                           "the worker must not be 0, and of the flags only bits 0 (leaving) and 1 (signed) are known");
+    request->leaving = (flags & FLAG_LEAVING) != 0;
+    request->is_signed = (flags & FLAG_SIGNED) != 0;
     sam_status status = get_results(in, request, err);
     if (status == SAM_OK && sam_reader_left(in) > 0)
         return bad_request(in, err, "bytes follow its end");

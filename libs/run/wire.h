@@ -24,6 +24,7 @@
 #define SAM_SYNC_RESULTS_MAX  1024u
 #define SAM_SYNC_ROUNDS_MAX   4096u
 #define SAM_SYNC_LEASES_MAX   1024u
+#define SAM_SIGNATURE_BYTES   64u
 /* No request that keeps to these limits has more bytes. */
 #define SAM_SYNC_REQUEST_BYTES_MAX ((size_t)512 * 1024)
 
@@ -45,7 +46,8 @@ typedef struct sam_result {
     uint32_t elapsed_ms; /* what the slot took, for lease deadlines */
     uint8_t *codes;      /* SAM_WORK_SLOT, SAM_WORK_CHECK: [probes] */
     uint32_t code_count;
-    sam_evaluation evaluation; /* SAM_WORK_EVALUATION: of this chunk; .at is `round` */
+    sam_evaluation evaluation;              /* SAM_WORK_EVALUATION: of this chunk; .at is `round` */
+    uint8_t signature[SAM_SIGNATURE_BYTES]; /* where the request is signed; run/signature.h */
 } sam_result;
 
 typedef struct sam_sync_request {
@@ -54,6 +56,7 @@ typedef struct sam_sync_request {
     uint32_t wants;   /* leases it would take now */
     uint32_t wait_ms; /* how long the ledger may hold the request when there is no news */
     bool leaving;     /* gives all its leases back */
+    bool is_signed;   /* each result has a signature */
     sam_result *results;
     size_t result_count;
 } sam_sync_request;

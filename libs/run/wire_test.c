@@ -120,17 +120,19 @@ static void any_request_reads_back_as_it_was_written(void **state)
                                     .wants = (uint32_t)test_any_u64(&random),
                                     .wait_ms = (uint32_t)test_any_u64(&random),
                                     .leaving = test_below(&random, 2),
+                                    .is_signed = test_below(&random, 2),
                                     .results = results,
                                     .result_count = (size_t)test_below(&random, 7)};
         for (size_t r = 0; r < request.result_count; r++) {
             uint32_t examples = (uint32_t)test_any_u64(&random);
-            results[r] = (sam_result){.kind = test_below(&random, 2) ? SAM_WORK_SLOT : SAM_WORK_EVALUATION,
+            results[r] = (sam_result){.kind = (sam_work_kind)(1 + test_below(&random, 3)),
                                       .round = test_any_u64(&random),
                                       .index = (uint32_t)test_any_u64(&random),
                                       .codes = codes,
                                       .code_count = 1 + (uint32_t)test_below(&random, sizeof codes),
                                       .evaluation = {.examples = examples, .correct = examples / 2, .loss_micro = 5}};
             memset(codes, (int)test_below(&random, 256), sizeof codes);
+            memset(results[r].signature, (int)test_below(&random, 256), SAM_SIGNATURE_BYTES);
             if (r > 0 && test_below(&random, 2)) { /* most come beside the one before */
                 results[r].kind = results[r - 1].kind;
                 results[r].round = results[r - 1].round;
@@ -142,7 +144,10 @@ static void any_request_reads_back_as_it_was_written(void **state)
         sam_sync_request again;
         sam_sync_request_encode(&out, &request);
         assert_int_equal(sam_sync_request_decode(&again, out.bytes, out.length, NULL), SAM_OK);
-        assert_true(again.cursor == request.cursor && again.result_count == request.result_count);
+        assert_true(again.cursor == request.cursor && again.result_count == request.result_count &&
+                    again.leaving == request.leaving && again.is_signed == request.is_signed);
+        for (size_t r = 0; r < again.result_count && again.is_signed; r++)
+            assert_memory_equal(again.results[r].signature, results[r].signature, SAM_SIGNATURE_BYTES);
         for (size_t r = 0; r < again.result_count; r++)
             assert_true(
                 again.results[r].kind == results[r].kind && again.results[r].round == results[r].round &&

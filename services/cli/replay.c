@@ -122,12 +122,14 @@ sam_status cli_export(int argc, char **argv, sam_error *err)
 sam_status cli_verify(int argc, char **argv, sam_error *err)
 {
     request asked = {0};
-    const char *expected = NULL;
+    const char *expected = NULL, *signatures = NULL;
     const sam_option table[] = {
         {"log", SAM_OPTION_TEXT, &asked.log, "FILE", "the run's .samlog"},
         {"base", SAM_OPTION_TEXT, &asked.base, "MODEL", "the model it was trained from"},
         {"round", SAM_OPTION_TEXT, &asked.round, "N", "the state before round N; left out: the end"},
         {"digest", SAM_OPTION_TEXT, &expected, "HEX", "fail unless the state has this digest"},
+        {"signatures", SAM_OPTION_TEXT, &signatures, "FILE",
+         "fail unless each record is signed there by its worker, as GET /v1/runs/ID/signatures gives it"},
         {0},
     };
     const sam_command command = {"samara verify", "--log FILE --base MODEL",
@@ -146,6 +148,8 @@ sam_status cli_verify(int argc, char **argv, sam_error *err)
     if (status == SAM_OK && expected != NULL && !sam_digest_equal(&digest, &moment.state))
         status = sam_fail(err, SAM_MISMATCH, "the state after %llu rounds does not have the digest %s",
                           (unsigned long long)moment.rounds, expected);
+    if (status == SAM_OK && signatures != NULL)
+        status = cli_check_signatures(moment.log, signatures, err);
     cli_moment_close(&moment);
     return status;
 }

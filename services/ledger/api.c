@@ -14,6 +14,7 @@ static const sam_http_route ROUTES[] = {
     {"POST", "/v1/runs/{run}/resume", ledger_post_resume, NULL, SAM_ROLE_ADMIN, 4096},
     {"GET", "/v1/runs/{run}/workers", ledger_get_workers, NULL, SAM_ROLE_READER, 0},
     {"GET", "/v1/runs/{run}/log", ledger_get_log, NULL, SAM_ROLE_READER, 0},
+    {"GET", "/v1/runs/{run}/signatures", ledger_get_signatures, NULL, SAM_ROLE_READER, 0},
     {"POST", "/v1/runs/{run}/log", ledger_post_log, NULL, SAM_ROLE_ADMIN, LEDGER_IMPORT_BYTES_MAX},
     {"GET", "/healthz", ledger_get_health, NULL, SAM_ROLE_ANYONE, 0},
     {"GET", "/readyz", ledger_get_ready, NULL, SAM_ROLE_ANYONE, 0},

@@ -11,10 +11,26 @@
 #include <stdio.h>
 #include <string.h>
 
-/* "12:codes" of slot */
-static sam_status take_slot(sam_round *round, const sam_round_shape *shape, const redisReply *slot_reply,
-                            const redisReply *value, sam_error *err)
+typedef struct gathered {
+    bool full;
+    sam_round round;
+    uint8_t *signatures; /* [slots][SAM_SIGNATURE_BYTES], where the run is signed; then without gaps */
+    size_t signatures_length;
+    char previous_hex[SAM_DIGEST_HEX];
+    sam_digest previous;
+} gathered;
+
+static size_t signature_bytes(const ledger_run *run)
 {
+    return run->signed_records ? SAM_SIGNATURE_BYTES : 0;
+}
+
+/* "12:codes", and the signature, of slot */
+static sam_status take_slot(gathered *all, const ledger_run *run, const redisReply *slot_reply, const redisReply *value,
+                            sam_error *err)
+{
+    const sam_round_shape *shape = &run->shape;
+    sam_round *round = &all->round;
     uint64_t slot, worker = 0;
     const char *bytes;
     size_t length, at = 0;
@@ -25,21 +41,39 @@ static sam_status take_slot(sam_round *round, const sam_round_shape *shape, cons
         return status;
     while (at < length && bytes[at] >= '0' && bytes[at] <= '9' && worker <= UINT32_MAX)
         worker = 10 * worker + (uint64_t)(bytes[at++] - '0');
-    if (slot >= shape->slots || worker == 0 || worker > UINT32_MAX || length != at + 1 + shape->probes)
+    if (slot >= shape->slots || worker == 0 || worker > UINT32_MAX ||
+        length != at + 1 + shape->probes + signature_bytes(run))
         return sam_fail(err, SAM_CORRUPT, "the open round %" PRIu64 " in Redis has a slot of another shape",
                         round->number);
     round->workers[slot] = (uint32_t)worker;
     memcpy(round->codes + slot * shape->probes, bytes + at + 1, shape->probes);
+    if (run->signed_records)
+        memcpy(all->signatures + slot * SAM_SIGNATURE_BYTES, bytes + at + 1 + shape->probes, SAM_SIGNATURE_BYTES);
     return SAM_OK;
 }
 
-static sam_status take_slots(sam_round *round, const ledger_run *run, const redisReply *open, sam_error *err)
+static void close_gaps(gathered *all, const ledger_run *run)
+{
+    for (uint32_t slot = 0; slot < run->shape.slots && run->signed_records; slot++) {
+        if (all->round.workers[slot] == 0)
+            continue;
+        memmove(all->signatures + all->signatures_length, all->signatures + (size_t)slot * SAM_SIGNATURE_BYTES,
+                SAM_SIGNATURE_BYTES);
+        all->signatures_length += SAM_SIGNATURE_BYTES;
+    }
+}
+
+static sam_status take_slots(gathered *all, const ledger_run *run, const redisReply *open, sam_error *err)
 {
     redisReply *const *each;
     size_t count;
+    all->signatures = sam_alloc(run->shape.slots, SAM_SIGNATURE_BYTES);
+    if (all->signatures == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for the signatures of a round");
     sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)run->least_slots, &each, &count, err);
     for (size_t i = 0; i + 1 < count && status == SAM_OK; i += 2)
-        status = take_slot(round, &run->shape, each[i], each[i + 1], err);
+        status = take_slot(all, run, each[i], each[i + 1], err);
+    close_gaps(all, run);
     return status;
 }
 
@@ -76,13 +110,6 @@ static sam_status take_evaluations(sam_round *round, const redisReply *queued, s
     return SAM_OK;
 }
 
-typedef struct gathered {
-    bool full;
-    sam_round round;
-    char previous_hex[SAM_DIGEST_HEX];
-    sam_digest previous;
-} gathered;
-
 /* reply: full, head, chain, now, open, evaluations */
 static sam_status read_gathered(gathered *all, const ledger_run *run, const redisReply *reply, sam_error *err)
 {
@@ -108,7 +135,7 @@ static sam_status read_gathered(gathered *all, const ledger_run *run, const redi
     sam_digest_hex(all->previous_hex, &all->previous);
     status = sam_redis_u64(each[3], "gather", &all->round.committed_ms, err);
     if (status == SAM_OK)
-        status = take_slots(&all->round, run, each[4], err);
+        status = take_slots(all, run, each[4], err);
     return status == SAM_OK ? take_evaluations(&all->round, each[5], err) : status;
 }
 
@@ -135,7 +162,7 @@ static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis
     sam_status status = sam_round_encode(&encoded, &all->round, &run->shape, &all->previous, err);
     if (status == SAM_OK) {
         sam_digest_hex(chain, &all->round.chain);
-        ledger_call_begin(&call, run->id, 7);
+        ledger_call_begin(&call, run->id, 9);
         ledger_call_u64(&call, all->round.number);
         ledger_call_text(&call, all->previous_hex);
         ledger_call_text(&call, chain);
@@ -143,6 +170,8 @@ static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis
         ledger_call_u64(&call, all->round.evaluation_count);
         ledger_call_u64(&call, run->verify_rate);
         ledger_call_u64(&call, randombytes_uniform(1u << 31));
+        ledger_call_u64(&call, signature_bytes(run));
+        ledger_call_bytes(&call, all->signatures, all->signatures_length);
         status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
         if (status == SAM_OK)
             status = sam_redis_u64(reply, "commit", first, err);
@@ -167,6 +196,7 @@ sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_
         if (status == SAM_OK)
             ledger_follower_news(&ledger->follower, run, all.round.number + 1);
     }
+    sam_free(all.signatures);
     sam_round_free(&all.round);
     return status;
 }

@@ -64,6 +64,7 @@ sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_
 
 typedef struct ledger_newcomer {
     const char *name, *kernel;
+    const char *key; /* its public key, in hexadecimal; "": none */
     uint32_t threads;
     bool evaluates; /* false: it has no dev data, and is given slots alone */
 } ledger_newcomer;
@@ -98,6 +99,15 @@ sam_status ledger_read_log(sam_redis *redis, const ledger_run *run, uint64_t fro
 sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, const uint8_t **bytes, size_t *length,
                            sam_error *err);
 
+/* Where the run is signed: every result stands under the key with which the worker joined (FORBIDDEN otherwise).
+ * signatures.c */
+sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *asked,
+                                   sam_error *err);
+/* Keys of the workers, and signatures of the rounds from `from` on, as a .samsig has them. `*next`: where to go on. */
+sam_status ledger_put_keys(sam_buffer *out, sam_redis *redis, const ledger_run *run, sam_error *err);
+sam_status ledger_put_signatures(sam_buffer *out, sam_redis *redis, const ledger_run *run, uint64_t from,
+                                 uint64_t *next, sam_error *err);
+
 /* Takes the opinions among the results of a sync and gives the worker checks to do. FORBIDDEN: it is in quarantine.
  * checks.c */
 #define LEDGER_CHECKS_MAX 4
@@ -130,6 +140,7 @@ sam_http_next ledger_post_resume(sam_http_request *request, void *user);
 sam_http_next ledger_get_workers(sam_http_request *request, void *user);
 sam_http_next ledger_get_log(sam_http_request *request, void *user);
 sam_http_next ledger_post_log(sam_http_request *request, void *user);
+sam_http_next ledger_get_signatures(sam_http_request *request, void *user);
 sam_http_next ledger_get_health(sam_http_request *request, void *user);
 sam_http_next ledger_get_ready(sam_http_request *request, void *user);
 sam_http_next ledger_get_metrics(sam_http_request *request, void *user); /* gauges.c */

@@ -314,7 +314,7 @@ static void a_worker_without_dev_data_is_given_slots_alone(void **state)
 /* ---- waiting ---- */
 
 /* Sends a sync request and leaves it unanswered. */
-static int start_waiting(const char *url, const test_worker *worker)
+static int start_waiting(const char *url, test_worker *worker)
 {
     unsigned port;
     char head[400];

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "run/samlog.h"
+#include "run/signature.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -349,22 +350,30 @@ static bool is_line(const json_t *text)
     return *at == 0;
 }
 
+static bool is_key(const json_t *text)
+{
+    sam_public_key key;
+    return text == NULL || (json_is_string(text) && sam_public_key_parse(&key, json_string_value(text)));
+}
+
 static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam_error *err)
 {
     const json_t *name = json_object_get(body, "name"), *threads = json_object_get(body, "threads"),
-                 *kernel = json_object_get(body, "kernel"), *evaluates = json_object_get(body, "evaluates");
-    bool good =
-        json_is_object(body) && is_line(name) && is_line(kernel) && (evaluates == NULL || json_is_boolean(evaluates)) &&
-        (threads == NULL ||
-         (json_is_integer(threads) && json_integer_value(threads) >= 0 && json_integer_value(threads) <= 65536));
+                 *kernel = json_object_get(body, "kernel"), *evaluates = json_object_get(body, "evaluates"),
+                 *key = json_object_get(body, "key");
+    bool good = json_is_object(body) && is_line(name) && is_line(kernel) && is_key(key) &&
+                (evaluates == NULL || json_is_boolean(evaluates)) &&
+                (threads == NULL || (json_is_integer(threads) && json_integer_value(threads) >= 0 &&
+                                     json_integer_value(threads) <= 65536));
     if (!good)
         return sam_fail(
             err, SAM_INVALID,
-            "join takes {\"name\": text, \"threads\": number, \"kernel\": text, \"evaluates\": true or false}, "
-            "texts of at most %d bytes without control characters",
+            "join takes {\"name\": text, \"threads\": number, \"kernel\": text, \"evaluates\": true or false, \"key\": "
+            "64 lower-case hexadecimal digits}, texts of at most %d bytes without control characters",
             NAME_MAX_BYTES);
     newcomer->name = name == NULL ? "" : json_string_value(name);
     newcomer->kernel = kernel == NULL ? "" : json_string_value(kernel);
+    newcomer->key = key == NULL ? "" : json_string_value(key);
     newcomer->threads = (uint32_t)json_integer_value(threads);
     newcomer->evaluates = !json_is_false(evaluates);
     return SAM_OK;
@@ -372,6 +381,11 @@ static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam
 
 static sam_status check_newcomer(const ledger_run *run, const ledger_newcomer *newcomer, sam_error *err)
 {
+    if (run->signed_records != (newcomer->key[0] != 0))
+        return sam_fail(err, SAM_INVALID,
+                        run->signed_records ? "the run wants signed records: a worker joins it with its public key; "
+                                              "see samara-worker --key"
+                                            : "the run does not take signed records; join it without a key");
     if (run->kernel == NULL || strcmp(run->kernel, newcomer->kernel) == 0)
         return SAM_OK;
     return sam_fail(err, SAM_INVALID,
@@ -488,6 +502,28 @@ static sam_status post_log(json_errand *errand, sam_error *err)
     return status;
 }
 
+static sam_status get_signatures(json_errand *errand, sam_error *err)
+{
+    uint64_t from = 0, next = 0;
+    char number[24];
+    sam_digest id;
+    sam_status status = sam_http_query_u64(errand->request, "from", 0, SAM_ROUNDS_MAX, &from, err);
+    if (status == SAM_OK && !errand->run->signed_records)
+        status = sam_fail(err, SAM_NOT_FOUND, "the records of this run are not signed");
+    if (status == SAM_OK && from == 0 && sam_digest_parse(&id, errand->run->id)) {
+        sam_samsig_put_head(&errand->bytes, &id);
+        status = ledger_put_keys(&errand->bytes, errand->redis, errand->run, err);
+    }
+    for (bool more = true; status == SAM_OK && more && errand->bytes.length < LOG_BYTES_MAX; from = next) {
+        status = ledger_put_signatures(&errand->bytes, errand->redis, errand->run, from, &next, err);
+        more = next > from;
+    }
+    snprintf(number, sizeof number, "%" PRIu64, from);
+    sam_http_set_header(errand->request, "Samara-Next-Round", number);
+    errand->type = "application/vnd.samara.signatures";
+    return status;
+}
+
 /* ---- health ---- */
 
 static sam_status get_ready(json_errand *errand, sam_error *err)
@@ -517,4 +553,5 @@ HANDLER(ledger_post_resume, post_resume)
 HANDLER(ledger_get_workers, get_workers)
 HANDLER(ledger_get_log, get_log)
 HANDLER(ledger_post_log, post_log)
+HANDLER(ledger_get_signatures, get_signatures)
 HANDLER(ledger_get_ready, get_ready)

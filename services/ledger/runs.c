@@ -1,6 +1,7 @@
 #include "runs.h"
 
 #include "base/memory.h"
+#include "keys.h"
 #include "run/wire.h"
 
 #include <stdio.h>
@@ -25,6 +26,7 @@ static void free_run(ledger_run *run)
     ledger_recent_free(run->recent);
     sam_free(run->name);
     sam_free(run->kernel);
+    ledger_keys_free(run->keys);
     sam_free(run);
 }
 
@@ -92,12 +94,15 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->chunks = manifest->evaluation.chunks;
     run->lease_ms = manifest->lease_ms;
     run->verify_rate = manifest->verify_rate;
+    run->signed_records = manifest->signed_records;
+    run->keys = ledger_keys_new();
     run->kernel = manifest->kernel == NULL ? NULL : sam_strdup(manifest->kernel);
     run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
     ledger_key(run->log_key, run->id, "log");
     run->recent = ledger_recent_new(run->reach);
-    if (run->name == NULL || run->recent == NULL || (manifest->kernel != NULL && run->kernel == NULL)) {
+    if (run->name == NULL || run->recent == NULL || run->keys == NULL ||
+        (manifest->kernel != NULL && run->kernel == NULL)) {
         free_run(run);
         return NULL;
     }

@@ -27,8 +27,10 @@ typedef struct ledger_run {
     uint64_t rounds;
     uint32_t chunks, lease_ms;
     uint32_t verify_rate;
-    uint32_t least_slots; /* of a committed round */
-    uint32_t reach;       /* rounds that one sync reply carries at most */
+    bool signed_records;
+    struct ledger_keys *keys; /* of its workers; signatures.c */
+    uint32_t least_slots;     /* of a committed round */
+    uint32_t reach;           /* rounds that one sync reply carries at most */
     char log_key[LEDGER_KEY_SIZE];
     ledger_recent *recent;
 } ledger_run;

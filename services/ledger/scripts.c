@@ -21,7 +21,7 @@ static const struct {
 
 /* In the order in which lua/common.lua names them. */
 static const char *const KEYS[] = {"manifest", "state",  "log",         "open",   "free",   "leases", "holders",
-                                   "workers",  "chunks", "evaluations", "queued", "checks", "due"};
+                                   "workers",  "chunks", "evaluations", "queued", "checks", "due",    "signatures"};
 #define KEY_COUNT (sizeof KEYS / sizeof KEYS[0])
 
 sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err)

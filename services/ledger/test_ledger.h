@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "net/http_client.h"
 #include "run/samlog.h"
+#include "run/signature.h"
 #include "run/test_runs.h"
 #include "run/wire.h"
 #include "store/redis.h"
@@ -197,6 +198,7 @@ typedef struct test_worker {
     uint8_t codes[TEST_RESULTS_MAX][8];
     size_t result_count;
     bool leaving;
+    const sam_signing_key *key; /* NULL: what it sends is not signed */
     sam_error err;
 } test_worker;
 
@@ -254,14 +256,17 @@ static inline void test_take_reply(test_worker *worker, const sam_sync_reply *re
         test_compute(worker, &reply->leases[i]);
 }
 
-static inline void test_worker_request(const test_worker *worker, sam_buffer *out)
+static inline void test_worker_request(test_worker *worker, sam_buffer *out)
 {
+    for (size_t i = 0; i < worker->result_count && worker->key != NULL; i++)
+        sam_result_sign(&worker->results[i], &worker->run->manifest->id, worker->number, worker->key);
     const sam_sync_request request = {.worker = worker->number,
                                       .cursor = worker->cursor,
                                       .wants = worker->wants,
                                       .wait_ms = worker->wait_ms,
                                       .leaving = worker->leaving,
-                                      .results = (sam_result *)(uintptr_t)worker->results,
+                                      .is_signed = worker->key != NULL,
+                                      .results = worker->results,
                                       .result_count = worker->result_count};
     sam_sync_request_encode(out, &request);
 }

@@ -93,11 +93,12 @@ sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_ru
     ledger_call call;
     redisReply *reply;
     uint64_t number = 0;
-    ledger_call_begin(&call, run->id, 4);
+    ledger_call_begin(&call, run->id, 5);
     ledger_call_text(&call, newcomer->name);
     ledger_call_u64(&call, newcomer->threads);
     ledger_call_text(&call, newcomer->kernel);
     ledger_call_u64(&call, newcomer->evaluates);
+    ledger_call_text(&call, newcomer->key);
     sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_JOIN, redis, &reply, err);
     if (status == SAM_OK)
         status = integers_of(reply, 0, 2, (uint64_t *[]){&number, head}, err);

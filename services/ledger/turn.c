@@ -80,7 +80,9 @@ static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_req
     sam_http_at_end(request, turn_end, own);
     sam_metric_add(ledger->gauge.syncs, 1, NULL);
     sam_status status = decode(own, request, err);
-    return status == SAM_OK ? find_run(own, sam_http_parameter(request, "run"), err) : status;
+    if (status == SAM_OK)
+        status = find_run(own, sam_http_parameter(request, "run"), err);
+    return status == SAM_OK ? ledger_check_signatures(ledger, own->turn.run, &own->turn.asked, err) : status;
 }
 
 /* Opinions go to Redis before anything else of the turn: who is in quarantine then is told so. Checks that it is given

@@ -32,13 +32,26 @@ static size_t results_of(const ledger_turn *turn)
     return turn->contributed ? 0 : turn->asked.result_count;
 }
 
-static void put_result(ledger_call *call, const sam_result *result)
+static void put_signed_codes(ledger_call *call, const sam_result *result)
+{
+    size_t length = result->code_count + SAM_SIGNATURE_BYTES;
+    uint8_t *both = sam_arena_array(&call->arena, length, 1);
+    if (both != NULL) {
+        memcpy(both, result->codes, result->code_count);
+        memcpy(both + result->code_count, result->signature, SAM_SIGNATURE_BYTES);
+    }
+    ledger_call_bytes(call, both, length);
+}
+
+static void put_result(ledger_call *call, const sam_result *result, bool is_signed)
 {
     ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
     ledger_call_u64(call, result->round);
     ledger_call_u64(call, result->index);
     ledger_call_u64(call, result->elapsed_ms);
-    if (result->kind == SAM_WORK_SLOT)
+    if (result->kind == SAM_WORK_SLOT && is_signed)
+        put_signed_codes(call, result);
+    else if (result->kind == SAM_WORK_SLOT)
         ledger_call_bytes(call, result->codes, result->code_count);
     else
         ledger_call_format(call, "%u:%u:%" PRIu64, result->evaluation.examples, result->evaluation.correct,
@@ -60,7 +73,7 @@ static void put_turn(ledger_call *call, const ledger_turn *turn)
     ledger_call_u64(call, good);
     for (size_t i = 0; i < count; i++)
         if (fits(turn->run, &asked->results[i]))
-            put_result(call, &asked->results[i]);
+            put_result(call, &asked->results[i], turn->run->signed_records);
 }
 
 /* ---- what came of it ---- */

@@ -50,6 +50,8 @@ int main(int argc, char **argv)
         {"model", SAM_OPTION_TEXT, &set.worker.model, "PATH", "the base: a GGUF file or a Hugging Face folder"},
         {"train", SAM_OPTION_TEXT, &set.worker.train, "FILE", "training data, as the run's manifest names it"},
         {"dev", SAM_OPTION_TEXT, &set.worker.dev, "FILE", "dev data; without it this worker evaluates nothing"},
+        {"key", SAM_OPTION_TEXT, &set.worker.key, "FILE",
+         "its own key, made there at first, for runs whose records are signed"},
         {"name", SAM_OPTION_TEXT, &set.worker.name, "TEXT", "name for people"},
         {"threads", SAM_OPTION_COUNT, &set.threads, "N", "threads that compute; 0: one for each core"},
         {"precision", SAM_OPTION_TEXT, &set.precision, "bf16|f32", "of the matrix products"},

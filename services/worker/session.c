@@ -24,7 +24,8 @@ struct sam_session {
     sam_digest chain; /* of the last round received */
     sam_traffic traffic;
     char *join_body;
-    bool leaving; /* the present call says goodbye */
+    const sam_signing_key *key; /* NULL: what it sends is not signed */
+    bool leaving;               /* the present call says goodbye */
 };
 
 /* Ends a call that waits for news when the worker is told to stop; the goodbye itself still goes out. */
@@ -181,10 +182,16 @@ static sam_status join_again(sam_session *session, sam_error *err)
     return SAM_OK;
 }
 
-sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, sam_error *err)
+sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, const sam_signing_key *key,
+                            sam_error *err)
 {
-    json_t *body = json_pack("{s:s, s:i, s:s, s:b}", "name", session->options->name, "threads", (int)threads, "kernel",
-                             kernel, "evaluates", session->options->dev != NULL);
+    char hex[SAM_KEY_HEX] = "";
+    session->key = key;
+    if (key != NULL)
+        sam_public_key_hex(hex, &key->open);
+    json_t *body =
+        json_pack("{s:s, s:i, s:s, s:b, s:s*}", "name", session->options->name, "threads", (int)threads, "kernel",
+                  kernel, "evaluates", session->options->dev != NULL, "key", key == NULL ? NULL : hex);
     sam_free(session->join_body);
     session->join_body = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
     json_decref(body);
@@ -211,6 +218,9 @@ static sam_status one_sync(sam_session *session, sam_sync_request *request, sam_
     static const char *const HEADERS[] = {"Content-Type:", "Accept:", "User-Agent:", NULL};
     sam_buffer body = {0};
     request->worker = session->traffic.worker;
+    request->is_signed = session->key != NULL;
+    for (size_t i = 0; i < request->result_count && session->key != NULL; i++)
+        sam_result_sign(&request->results[i], &session->manifest->id, request->worker, session->key);
     session->leaving = request->leaving;
     sam_sync_request_encode(&body, request);
     sam_status status = SAM_OK;

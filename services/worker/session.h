@@ -4,6 +4,7 @@
 #define SAM_WORKER_SESSION_H
 
 #include "run/manifest.h"
+#include "run/signature.h"
 #include "run/wire.h"
 #include "worker.h"
 
@@ -14,8 +15,9 @@ sam_status sam_session_open(sam_session **session, const sam_worker_options *opt
 void sam_session_close(sam_session *session); /* NULL is fine */
 const sam_manifest *sam_session_manifest(const sam_session *session);
 
-/* Gets a worker number. */
-sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, sam_error *err);
+/* Gets a worker number. `key`, where not NULL, signs all results from then on, and must live as long as the session. */
+sam_status sam_session_join(sam_session *session, const char *kernel, unsigned threads, const sam_signing_key *key,
+                            sam_error *err);
 
 /* One turn. request->worker is filled in here. The reply borrows the session's memory until the next turn; its rounds
  * are chained to those of the turns before (MISMATCH otherwise). Retries with backoff while the ledger is away. */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "key.h"
 #include "session.h"
 #include "train/dataset.h"
 #include "train/replica.h"
@@ -23,6 +24,7 @@ typedef struct sam_worker {
     sam_engine *engine;
     sam_replica *replica;
     sam_trainer *trainer;
+    sam_signing_key key;
 
     /* what the next sync carries, and what the last one gave */
     sam_result result;
@@ -66,6 +68,15 @@ static sam_status load_data(sam_worker *worker, sam_error *err)
     return status;
 }
 
+static sam_status open_key(sam_worker *worker, sam_error *err)
+{
+    if (worker->options->key == NULL)
+        return sam_fail(err, SAM_INVALID,
+                        "the run wants signed records: name the file of this worker's key with --key; it is made there "
+                        "if there is none");
+    return sam_worker_key(&worker->key, worker->options->key, err);
+}
+
 static sam_status open_parts(sam_worker *worker, sam_error *err)
 {
     const sam_worker_options *options = worker->options;
@@ -88,9 +99,12 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
         status = sam_trainer_new(&worker->trainer, &parts, err);
     if (status == SAM_OK && (worker->codes = sam_alloc(worker->manifest->probes, 1)) == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    if (status == SAM_OK && worker->manifest->signed_records)
+        status = open_key(worker, err);
     if (status == SAM_OK)
         status = sam_session_join(worker->session, sam_engine_kernels(worker->engine)->name,
-                                  sam_engine_threads(worker->engine), err);
+                                  sam_engine_threads(worker->engine),
+                                  worker->manifest->signed_records ? &worker->key : NULL, err);
     return status;
 }
 
@@ -106,6 +120,7 @@ static void close_parts(sam_worker *worker)
     sam_session_close(worker->session);
     sam_free(worker->codes);
     sam_free(worker->leases);
+    sam_signing_key_wipe(&worker->key);
 }
 
 /* ---- a turn ---- */

@@ -48,7 +48,7 @@ static sam_status converse(const sam_worker_options *options, sam_error *err)
     sam_status status = sam_session_open(&session, options, err);
     if (status != SAM_OK)
         return status;
-    status = sam_session_join(session, "portable", 1, err);
+    status = sam_session_join(session, "portable", 1, NULL, err);
     if (status == SAM_OK)
         status = sam_session_sync(session, &(sam_sync_request){.wants = 1}, &reply, err);
     if (status == SAM_OK)

@@ -1,8 +1,10 @@
 """A worker that makes its codes up is found out by those who compute them, and they by nobody."""
 
 import json
+import os
 import random
 import re
+import subprocess
 import unittest
 import urllib.request
 
@@ -55,6 +57,33 @@ class Checks(stage.Services):
         theirs = [line["round"] for line in rounds for slot in line["records"] if slot["worker"] == bad.number]
         self.assertTrue(theirs)
         self.assertLessEqual(max(theirs), since)
+
+    def test_a_signed_run_is_verified_with_the_keys_of_its_workers(self):
+        self.start_ledger()
+        run = self.make_run(rounds="6", signed=True)
+        done = subprocess.run(self.worker_words(run), capture_output=True, text=True, timeout=stage.LIMIT,
+                              stdin=subprocess.DEVNULL, env=self.environment, cwd=self.folder, check=False)
+        self.assert_one_sentence(done, "the run wants signed records", "--key")
+        for process in [self.spawn(*self.worker_words(run, "--key", f"{i}.key"), log=f"worker{i}.log")
+                        for i in range(2)]:
+            self.assertEqual(process.wait(timeout=stage.LIMIT), 0)
+        self.assertEqual(os.stat(self.path("0.key")).st_mode & 0o777, 0o600)
+
+        for name in ("log", "signatures"):
+            with open(self.path(name), "wb") as file:
+                file.write(self.ask(f"/v1/runs/{run}/{name}"))
+        words = ["verify", "--log", "log", "--base", self.shared / "tiny.gguf", "--signatures", "signatures"]
+        told = self.samara(*words)
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertRegex(told.stdout, r"signatures +12 good, 0 bad, 0 missing")
+        with open(self.path("signatures"), "r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)[0]
+            file.seek(-1, os.SEEK_END)
+            file.write(bytes([last ^ 1]))
+        told = self.samara(*words)
+        self.assert_one_sentence(told, "1 records are not signed")
+        self.assertRegex(told.stdout, r"round 5, slot 1, worker \d: the signature is not this worker's")
 
 
 if __name__ == "__main__":

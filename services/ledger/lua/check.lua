@@ -95,7 +95,11 @@ local function verdict(opinions, kernel)
 end
 
 local function quarantine(of, round)
+  local key = redis.call('HGET', WORKERS, of .. ':key')
   redis.call('HSET', WORKERS, of .. ':quarantined', round, of .. ':left', '1')
+  if key then
+    redis.call('HSET', STATE, 'barred:' .. key, of)
+  end
   for _, work in ipairs(holdings()[of] or {}) do
     give_back(work)
   end

@@ -1,5 +1,5 @@
--- commit(round, chain before, chain, encoded round, evaluations in it, verify rate, seed): 1, or 0 where the round was
--- committed before.
+-- commit(round, chain before, chain, encoded round, evaluations in it, verify rate, seed, bytes of a signature (0: the
+-- run is not signed), signatures): 1, or 0 where the round was committed before.
 local state = load_state()
 local round = tonumber(ARGV[1])
 if not state then
@@ -28,7 +28,7 @@ local function draw_checks(rate)
     end
     if math.random(0, 255) < rate or not trusted[worker] then
       local work = 'v:' .. text(round) .. ':' .. all[i]
-      redis.call('HSET', CHECKS, work, cmsgpack.pack({{worker, string.sub(all[i + 1], colon + 1)}}))
+      redis.call('HSET', CHECKS, work, cmsgpack.pack({{worker, string.sub(all[i + 1], colon + 1, -1 - tonumber(ARGV[8]))}}))
       redis.call('ZADD', DUE, turn_of(work), work)
     end
   end
@@ -44,6 +44,9 @@ if records < state.slots then -- a quorum: nobody needs the others any more
   end
 end
 redis.call('XADD', LOG, text(head) .. '-0', 'b', ARGV[4])
+if ARGV[8] ~= '0' then
+  redis.call('XADD', SIGNATURES, text(head) .. '-0', 's', ARGV[9])
+end
 redis.call('HSET', STATE, 'head', text(head), 'chain', ARGV[3])
 redis.call('HINCRBY', STATE, 'records', records)
 draw_checks(tonumber(ARGV[6]))

@@ -2,11 +2,13 @@
 --
 --   manifest      string  canonical JSON
 --   state         hash    head (committed rounds), chain (hex), status, next_worker, lost_leases, records,
---                         past (rounds to be imported before work is given),
+--                         past (rounds to be imported before work is given), "barred:KEY" of workers in quarantine,
 --                         and of the manifest: rounds, slots, every, chunks, lease_ms; quorum, quorum_ms (0: none);
 --                         where there is a quorum: opened (ms, of the open round), closed (a round without the rest)
 --   log           stream  "<round + 1>-0" b = the encoded round
---   open          hash    slot -> "worker:codes", of the round that is being filled (its number is head)
+--   open          hash    slot -> "worker:codes", of the round that is being filled (its number is head); where the run
+--                         is signed, the signature follows the codes
+--   signatures    stream  "<round + 1>-0" s = the signatures of its records, in the order of slots; of signed runs
 --   free          zset    work nobody holds, by turn
 --   leases        zset    work that somebody holds, by deadline (ms)
 --   holders       hash    work -> worker
@@ -20,7 +22,7 @@
 -- A piece of work is "s:ROUND:SLOT", "e:ROUND:CHUNK" or "v:ROUND:SLOT"; it is in `free` (a check: in `due`), in
 -- `leases`, or done, never in two of them.
 -- Every function may be called again with the same arguments: the second time changes nothing.
-local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED, CHECKS, DUE =
+local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED, CHECKS, DUE, SIGNATURES =
   unpack(KEYS)
 
 -- tostring() has 14 digits, and sums of losses have more; %d is exact to 2^53, and four times as quick as %.0f.
