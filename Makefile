@@ -1,6 +1,6 @@
 # Samara. Two commands for a new user: `make demo` and `make test`. The build itself is CMake's (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-quick test-faults format lint fuzz bench bench-learn clean help dependencies
+.PHONY: build demo test test-quick test-faults format lint fuzz test-api bench bench-learn clean help dependencies
 
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
@@ -47,6 +47,9 @@ TARGETS      ?=
 
 fuzz:        ## run every fuzz target with libFuzzer: FUZZ_SECONDS=600 each, or TARGETS="wire samlog" alone
 	@scripts/fuzz $(FUZZ_SECONDS) $(TARGETS)
+
+test-api: build ## hold both services against their OpenAPI pages, with schemathesis
+	@scripts/test-api $(BUILD)
 
 bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
 	@scripts/bench $(BUILD)

@@ -45,9 +45,12 @@ sam_http_next gateway_send_log(sam_http_request *request, void *user)
     pthread_mutex_lock(&run->lock);
     uint64_t size = run->places[round];
     pthread_mutex_unlock(&run->lock);
-    return sam_http_answer_content(
-        request,
-        &(sam_http_content){.etag = etag, .size = size, .read = read_log_bytes, .user = run, .file_name = file_name});
+    return sam_http_answer_content(request, &(sam_http_content){.type = "application/vnd.samara.log",
+                                                                .etag = etag,
+                                                                .size = size,
+                                                                .read = read_log_bytes,
+                                                                .user = run,
+                                                                .file_name = file_name});
 }
 
 /* ---- snapshots ---- */
