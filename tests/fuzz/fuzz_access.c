@@ -1,5 +1,6 @@
-/* libFuzzer target: a file of any bytes is a table of tokens, or the token of a client, or is refused with a sentence
- * that does not show what stands in it. */
+/* libFuzzer target: a file of any bytes is a table of tokens, the token of a client, or the key of a worker, or is
+ * refused with a sentence that does not show what stands in it. */
+#include "key.h"
 #include "net/access.h"
 
 #include "base/log.h"
@@ -56,5 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         must_hide(&err, bytes, length);
     else if (strlen(token) < SAM_TOKEN_LEAST)
         __builtin_trap();
+    sam_signing_key key;
+    if (sam_worker_key(&key, path, &err) != SAM_OK)
+        must_hide(&err, bytes, length);
     return 0;
 }

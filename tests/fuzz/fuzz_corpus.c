@@ -4,6 +4,7 @@
 #include "model/test_models.h"
 #include "run/history.h"
 #include "run/samlog.h"
+#include "run/signature.h"
 #include "run/wire.h"
 
 #include "base/text.h"
@@ -106,26 +107,6 @@ static void write_tokenizers(void)
 
 /* ---- a run ---- */
 
-static void put_round(sam_buffer *out, const sam_round_shape *shape, uint64_t number, sam_digest *chain)
-{
-    sam_evaluation evaluations[] = {{.at = 0, .examples = 100, .correct = 61, .loss_micro = 690000}};
-    sam_round round;
-    test_must(sam_round_init(&round, shape, number, NULL) == SAM_OK);
-    round.committed_ms = 1700000000000 + number;
-    for (uint32_t slot = 0; slot < shape->slots - (number & 1); slot++) {
-        round.workers[slot] = slot + 1;
-        memset(round.codes + slot * shape->probes, (int)(0x30 + slot), shape->probes);
-    }
-    if (number == 0) {
-        round.evaluations = evaluations;
-        round.evaluation_count = 1;
-    }
-    test_must(sam_round_encode(out, &round, shape, chain, NULL) == SAM_OK);
-    *chain = round.chain;
-    round.evaluations = NULL;
-    sam_round_free(&round);
-}
-
 /* What fuzz_import takes: two rounds of a run whose id is all 0xaa. */
 static void write_import(void)
 {
@@ -135,7 +116,7 @@ static void write_import(void)
     memset(chain.bytes, 0xaa, sizeof chain.bytes);
     for (uint64_t number = 0; number < 2; number++) {
         sam_buffer round = {0};
-        put_round(&round, &SHAPE, number, &chain);
+        fuzz_round(&round, &SHAPE, number, &chain);
         sam_samlog_put_round(&body, round.bytes, round.length);
         sam_buffer_free(&round);
     }
@@ -168,6 +149,39 @@ static void write_stream(const sam_buffer *round)
     sam_buffer_free(&answer);
 }
 
+/* What fuzz_samsig takes: the signatures of the log, by keys whose seeds are the workers' numbers. */
+static void write_signatures(const sam_samlog *log)
+{
+    const sam_manifest *of = sam_samlog_manifest(log);
+    sam_signing_key keys[4];
+    sam_buffer file = {0};
+    sam_samsig_put_head(&file, &of->id);
+    for (uint32_t worker = 1; worker < 4; worker++) {
+        const uint8_t seed[SAM_KEY_SEED_BYTES] = {(uint8_t)worker};
+        sam_signing_key_of(&keys[worker], seed);
+        sam_samsig_put_key(&file, worker, &keys[worker].open);
+    }
+    for (uint64_t number = 0; number < sam_samlog_rounds(log); number++) {
+        sam_buffer signatures = {0};
+        sam_round round;
+        test_must(sam_samlog_decode(log, number, &round, NULL) == SAM_OK);
+        for (uint32_t slot = 0; slot < of->slots && round.workers[slot] != 0; slot++) {
+            sam_result one = {.kind = SAM_WORK_SLOT,
+                              .round = number,
+                              .index = slot,
+                              .codes = round.codes + slot * of->probes,
+                              .code_count = of->probes};
+            sam_result_sign(&one, &of->id, round.workers[slot], &keys[round.workers[slot]]);
+            sam_put_bytes(&signatures, one.signature, sizeof one.signature);
+        }
+        sam_samsig_put_round(&file, number, signatures.bytes, signatures.length);
+        sam_buffer_free(&signatures);
+        sam_round_free(&round);
+    }
+    write_file("samsig", "whole", &file);
+    sam_buffer_free(&file);
+}
+
 /* What fuzz_session is answered: a worker's number, and a sync reply with one round. */
 static void write_session(const sam_buffer *round)
 {
@@ -196,7 +210,7 @@ static void write_log(const sam_manifest *of, uint64_t rounds)
     sam_samlog_put_head(&file, of);
     for (uint64_t number = 0; number < rounds; number++) {
         sam_buffer round = {0};
-        put_round(&round, &shape, number, &chain);
+        fuzz_round(&round, &shape, number, &chain);
         sam_samlog_put_round(&file, round.bytes, round.length);
         snprintf(name, sizeof name, "%u.round", (unsigned)number);
         write_file("samlog", name, &round);
@@ -243,6 +257,7 @@ static void write_fork(void)
               sam_history_fork(&file, log, &fork, NULL) == SAM_OK &&
               sam_samlog_parse(&forked, file.bytes, file.length, NULL) == SAM_OK);
     sam_put_bytes(&text, sam_samlog_manifest(forked)->text, sam_samlog_manifest(forked)->text_length);
+    write_signatures(log);
     write_file("samlog", "fork.samlog", &file);
     write_file("manifest", "fork.json", &text);
     sam_samlog_close(log);

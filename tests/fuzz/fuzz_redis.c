@@ -1,6 +1,7 @@
 /* libFuzzer target: whatever Redis answers, each transition of the ledger ends with a result or a sentence.
  *
- * The first byte chooses the transition; the rest is what a connection answers to all that is sent on it. */
+ * The first byte chooses the transition, and whether the run is signed; the rest is what a connection answers to all
+ * that is sent on it. */
 #include "ledger_peer.h"
 
 #include "base/memory.h"
@@ -154,7 +155,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (rounds.length == 0)
         make_rounds(it);
     sam_redis *redis = fuzz_ledger_open(it, bytes + 1, length - 1);
-    if (TRANSITIONS[bytes[0] % 9](it, redis, &err) != SAM_OK && err.text[0] == 0)
+    it->run.signed_records = (bytes[0] & 0x80) != 0;
+    if (TRANSITIONS[(bytes[0] & 0x7f) % 9](it, redis, &err) != SAM_OK && err.text[0] == 0)
         __builtin_trap();
     fuzz_ledger_close(it, redis);
     return 0;

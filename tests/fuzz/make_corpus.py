@@ -52,6 +52,8 @@ WORKERS = array(*map(bulk, ["1:name", "one", "1:seen", "5", "1:slots", "3", "1:b
                             "2:left", "1"]))
 GATHERED = array(1, 1, bulk(RUN), 1700000000000, array(bulk("0"), bulk("1:ab"), bulk("1"), bulk("2:cd")),
                  array(bulk("0"), bulk("100:61:690000")))
+SIGNED = array(1, 1, bulk(RUN), 5, array(bulk("0"), bulk("1:ab" + "s" * 64), bulk("1"), bulk("2:cd" + "t" * 64)),
+               array())
 
 TEXTS = {
     "tokenizer_json": [TOKENIZER + "\0hello ab", PIECES + "\0 a A"],
@@ -76,8 +78,10 @@ TEXTS = {
         '{"name":"one","template":"{{{text}}}","options":[" {a}"]}',
     ],
     "access": [
-        "# who may\nadmin 4Ynb0c1d2E5mVq7TzXw8Kg ops\nworker blake2b:" + "0" * 64 + "\treader-1\nreader a.b-c_d~e+f/g==hi\n",
+        "# who may\nadmin 4Ynb0c1d2E5mVq7TzXw8Kg ops\nworker blake2b:" + "0" * 64 +
+        "\treader-1\nreader a.b-c_d~e+f/g==hi\n",
         "4Ynb0c1d2E5mVq7TzXw8Kg\n",
+        "ed25519:" + "0123456789abcdef" * 4 + "\n",
     ],
     "options": [
         "--count 5 --flag\ntext = a b\n# comment\nnumber = 1e-3\n",
@@ -139,6 +143,7 @@ TEXTS = {
         redis(6, bulk('{"samara":1}')),
         redis(7, array(bulk(RUN))),
         redis(3, "-CONFLICT the run is complete\r\n"),
+        redis(0x82, SIGNED, ":1\r\n"),
         redis(8, array(bulk("v:1:0"), 1000, bulk("v:0:1"), 2000)),
         redis(0, "-NOSCRIPT No matching script.\r\n", bulk("f" * 40), "-ERR NOT_FOUND script: x\r\n"),
         b"\0-NOAUTH Authentication required.\r\n",

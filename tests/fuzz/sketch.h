@@ -1,8 +1,18 @@
-/* The manifest that the corpus and its targets share: of 20 rounds with 3 slots of 2 probes. */
+/* The run that the corpus and its targets share: its manifest, of 20 rounds with 3 slots of 2 probes, and its rounds.
+ */
 #ifndef SAM_FUZZ_SKETCH_H
 #define SAM_FUZZ_SKETCH_H
 
 #include "run/manifest.h"
+#include "run/round.h"
+
+#include <string.h>
+
+static inline void fuzz_must(bool good)
+{
+    if (!good)
+        __builtin_trap();
+}
 
 static inline sam_manifest *fuzz_sketch(void)
 {
@@ -27,9 +37,29 @@ static inline sam_manifest *fuzz_sketch(void)
                                 .kernel = kernel,
                                 .lease_ms = 1000};
     sam_manifest *composed;
-    if (sam_manifest_compose(&composed, &draft, NULL) != SAM_OK)
-        __builtin_trap();
+    fuzz_must(sam_manifest_compose(&composed, &draft, NULL) == SAM_OK);
     return composed;
+}
+
+/* Appends an encoded round: all slots filled, in odd rounds all but the last. */
+static inline void fuzz_round(sam_buffer *out, const sam_round_shape *shape, uint64_t number, sam_digest *chain)
+{
+    sam_evaluation evaluations[] = {{.at = 0, .examples = 100, .correct = 61, .loss_micro = 690000}};
+    sam_round round;
+    fuzz_must(sam_round_init(&round, shape, number, NULL) == SAM_OK);
+    round.committed_ms = 1700000000000 + number;
+    for (uint32_t slot = 0; slot < shape->slots - (number & 1); slot++) {
+        round.workers[slot] = slot + 1;
+        memset(round.codes + slot * shape->probes, (int)(0x30 + slot), shape->probes);
+    }
+    if (number == 0) {
+        round.evaluations = evaluations;
+        round.evaluation_count = 1;
+    }
+    fuzz_must(sam_round_encode(out, &round, shape, chain, NULL) == SAM_OK);
+    *chain = round.chain;
+    round.evaluations = NULL;
+    sam_round_free(&round);
 }
 
 #endif
