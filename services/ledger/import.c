@@ -175,8 +175,8 @@ static sam_status look_at_new(import *all, sam_error *err)
     return status;
 }
 
-static sam_status append(const import *all, uint64_t past, ledger_service *ledger, sam_redis *redis, uint64_t *head,
-                         sam_error *err)
+static sam_status append(const import *all, const ledger_rounds *rounds, ledger_service *ledger, sam_redis *redis,
+                         uint64_t *head, sam_error *err)
 {
     ledger_call call;
     redisReply *reply;
@@ -187,8 +187,8 @@ static sam_status append(const import *all, uint64_t past, ledger_service *ledge
     ledger_call_u64(&call, all->head);
     ledger_call_text(&call, before);
     ledger_call_text(&call, after);
-    ledger_call_u64(&call, past);
-    ledger_call_u64(&call, all->highest_worker);
+    ledger_call_u64(&call, rounds->past);
+    ledger_call_u64(&call, all->highest_worker > rounds->workers ? all->highest_worker : rounds->workers);
     ledger_call_u64(&call, all->records);
     ledger_call_u64(&call, all->evaluation_count);
     for (size_t i = 0; i < all->evaluation_count; i++) {
@@ -206,8 +206,8 @@ static sam_status append(const import *all, uint64_t past, ledger_service *ledge
     return status;
 }
 
-static sam_status import_all(import *all, uint64_t past, ledger_service *ledger, sam_redis *redis, uint64_t *head,
-                             sam_error *err)
+static sam_status import_all(import *all, const ledger_rounds *rounds, ledger_service *ledger, sam_redis *redis,
+                             uint64_t *head, sam_error *err)
 {
     sam_status status = read_state(all, redis, err);
     if (status == SAM_OK && all->from > all->head)
@@ -221,21 +221,21 @@ static sam_status import_all(import *all, uint64_t past, ledger_service *ledger,
     *head = all->head;
     if (status != SAM_OK || all->from + all->count <= all->head)
         return status;
-    status = append(all, past, ledger, redis, head, err);
+    status = append(all, rounds, ledger, redis, head, err);
     if (status == SAM_OK)
         ledger_follower_news(&ledger->follower, all->run, *head);
     return status;
 }
 
-sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_bytes *body,
-                         uint64_t past, uint64_t *head, sam_error *err)
+sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_rounds *rounds,
+                         uint64_t *head, sam_error *err)
 {
 import all = {.run = run };
-    sam_status status = past > run->rounds
+    sam_status status = rounds->past > run->rounds
                             ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", run->rounds)
-                            : read_rounds(&all, body->bytes, body->length, err);
+                            : read_rounds(&all, rounds->bytes, rounds->length, err);
     if (status == SAM_OK)
-        status = import_all(&all, past, ledger, redis, head, err);
+        status = import_all(&all, rounds, ledger, redis, head, err);
     sam_free(all.rounds);
     sam_free(all.evaluations);
     return status;

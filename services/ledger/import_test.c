@@ -107,6 +107,20 @@ static void an_imported_run_has_the_same_log_and_goes_on(void **state)
     sam_manifest_free(run.manifest);
 }
 
+static void numbers_that_are_said_to_be_in_use_are_given_to_nobody(void **state)
+{
+    sam_samlog *log;
+    (void)state;
+    test_run run = driven("numbers", 4, &log);
+    json_decref(test_json(ledgers[1].url, "POST", "/v1/runs?past=4&workers=20", run.manifest->text, 201));
+    assert_int_equal(test_worker_join(&run, ledgers[1].url).number, 21);
+    assert_int_equal(send_rounds(log, 0, 2, "?past=4&workers=40"), 2);
+    assert_int_equal(send_rounds(log, 2, 4, "?past=4&workers=7"), 4);
+    assert_int_equal(test_worker_join(&run, ledgers[1].url).number, 41);
+    sam_samlog_close(log);
+    sam_manifest_free(run.manifest);
+}
+
 static void an_import_may_be_repeated(void **state)
 {
     sam_samlog *log;
@@ -225,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_imported_run_has_the_same_log_and_goes_on),
+        cmocka_unit_test(numbers_that_are_said_to_be_in_use_are_given_to_nobody),
         cmocka_unit_test(an_import_may_be_repeated),
         cmocka_unit_test(a_fork_gives_no_work_before_its_past_is_there),
         cmocka_unit_test(a_longer_log_goes_on_where_the_ledgers_ends),

@@ -46,21 +46,24 @@ sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_erro
 
 /* ---- transitions: each is one Lua function ---- */
 
-/* `past`: rounds that will be imported; no work is given before. A fork's own past counts in any case. */
+/* `past`: rounds that will be imported; no work is given before. A fork's own past counts in any case. `workers`: the
+ * highest number that belongs to somebody. */
 sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, uint64_t past,
-                         bool *created, sam_error *err);
+                         uint64_t workers, bool *created, sam_error *err);
 
 #define LEDGER_IMPORT_BYTES_MAX ((size_t)16 * 1024 * 1024) /* in one request */
 
-typedef struct ledger_bytes {
-    const uint8_t *bytes;
+typedef struct ledger_rounds {
+    const uint8_t *bytes; /* as a .samlog has them, without its head */
     size_t length;
-} ledger_bytes;
+    uint64_t past;    /* no work is given before the log has so many */
+    uint64_t workers; /* numbers up to this one belong to somebody, as those in the log do */
+} ledger_rounds;
 
-/* Rounds as a .samlog has them, without its head; `head`: of the log then. CONFLICT where they do not follow what is
- * here, MISMATCH where their chain is broken. import.c */
-sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_bytes *body,
-                         uint64_t past, uint64_t *head, sam_error *err);
+/* `head`: of the log then. CONFLICT where the rounds do not follow what is here, MISMATCH where their chain is broken.
+ * import.c */
+sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_rounds *rounds,
+                         uint64_t *head, sam_error *err);
 
 typedef struct ledger_newcomer {
     const char *name, *kernel;

@@ -172,18 +172,20 @@ void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *
 static sam_status post_run(json_errand *errand, sam_error *err)
 {
     size_t length;
-    uint64_t past;
+    uint64_t past, workers;
     sam_manifest *manifest;
     bool created;
     const char *body = (const char *)sam_http_body(errand->request, &length);
     sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &past, err);
+    if (status == SAM_OK)
+        status = sam_http_query_u64(errand->request, "workers", 0, UINT32_MAX - 1, &workers, err);
     if (status == SAM_OK)
         status = sam_manifest_parse(&manifest, body, length, err);
     if (status != SAM_OK)
         return status;
     status = past > manifest->rounds
                  ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", manifest->rounds)
-                 : ledger_create(errand->ledger, errand->redis, manifest, past, &created, err);
+                 : ledger_create(errand->ledger, errand->redis, manifest, past, workers, &created, err);
     if (status == SAM_OK) {
         errand->code = created ? 201 : 200;
         errand->answer = json_pack("{s:s}", "run", manifest->id_hex);
@@ -491,12 +493,14 @@ static sam_status get_log(json_errand *errand, sam_error *err)
 
 static sam_status post_log(json_errand *errand, sam_error *err)
 {
-    ledger_bytes body;
-    uint64_t past, head = 0;
-    body.bytes = sam_http_body(errand->request, &body.length);
-    sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &past, err);
+    ledger_rounds rounds;
+    uint64_t head = 0;
+    rounds.bytes = sam_http_body(errand->request, &rounds.length);
+    sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &rounds.past, err);
     if (status == SAM_OK)
-        status = ledger_import(errand->ledger, errand->redis, errand->run, &body, past, &head, err);
+        status = sam_http_query_u64(errand->request, "workers", 0, UINT32_MAX - 1, &rounds.workers, err);
+    if (status == SAM_OK)
+        status = ledger_import(errand->ledger, errand->redis, errand->run, &rounds, &head, err);
     if (status == SAM_OK)
         errand->answer = json_pack("{s:s, s:I}", "run", errand->run->id, "head", (json_int_t)head);
     return status;

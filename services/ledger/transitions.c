@@ -63,12 +63,12 @@ static sam_status list_run(sam_redis *redis, const char *id, sam_error *err)
 }
 
 sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, uint64_t past,
-                         bool *created, sam_error *err)
+                         uint64_t workers, bool *created, sam_error *err)
 {
     ledger_call call;
     redisReply *reply;
     uint64_t made = 0;
-    ledger_call_begin(&call, manifest->id_hex, 10);
+    ledger_call_begin(&call, manifest->id_hex, 11);
     ledger_call_bytes(&call, manifest->text, manifest->text_length);
     ledger_call_text(&call, manifest->id_hex);
     ledger_call_u64(&call, manifest->rounds);
@@ -79,6 +79,7 @@ sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_man
     ledger_call_u64(&call, manifest->quorum.slots);
     ledger_call_u64(&call, manifest->quorum.after_ms);
     ledger_call_u64(&call, past > manifest->parent.round ? past : manifest->parent.round);
+    ledger_call_u64(&call, workers);
     sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_CREATE, redis, &reply, err);
     if (status == SAM_OK)
         status = sam_redis_u64(reply, "create", &made, err);

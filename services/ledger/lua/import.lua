@@ -1,5 +1,5 @@
--- import(head, chain there, chain after, past, highest worker, records, evaluations, for each of them: round,
--- "examples:correct:loss"; then the encoded rounds head, head + 1, ...): head.
+-- import(head, chain there, chain after, past, highest worker number in use, records, evaluations, for each of them:
+-- round, "examples:correct:loss"; then the encoded rounds head, head + 1, ...): head.
 -- Committed rounds of another ledger, or of a file, that continue the log. What was open is void: it is of a round that
 -- the log has now. No work is given before the log has `past` rounds.
 local state = load_state()
