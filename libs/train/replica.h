@@ -18,7 +18,7 @@
 #include "model/kernels/kernels.h"
 #include "model/model.h"
 #include "run/manifest.h"
-#include "run/round.h"
+#include "run/samlog.h"
 
 typedef struct sam_replica sam_replica;
 
@@ -32,6 +32,9 @@ sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_e
 /* As many encoded rounds of a log as it takes, from the one after the last seen; decodes them, moves once. */
 sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
                                      size_t count, sam_error *err);
+
+/* The first `rounds` of a log, to a replica that has seen none; the log has as many. */
+sam_status sam_replica_apply_log(sam_replica *replica, const sam_samlog *log, uint64_t rounds, sam_error *err);
 
 /* The mean of the states before rounds from, from + 1, ... to: of each integer, rounded to the nearest, halves up
  * (exact-zone.md section 5). The replica stands at no round then, until it seeks one. TOO_LARGE where a sum could pass

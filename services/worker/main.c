@@ -6,6 +6,7 @@
 #include "worker.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct settings {
@@ -56,6 +57,8 @@ int main(int argc, char **argv)
         {"threads", SAM_OPTION_COUNT, &set.threads, "N", "threads that compute; 0: one for each core"},
         {"precision", SAM_OPTION_TEXT, &set.precision, "bf16|f32", "of the matrix products"},
         {"kernel", SAM_OPTION_TEXT, &set.kernel, "NAME", "pin one kernel; samara doctor lists them"},
+        {"log", SAM_OPTION_TEXT, &set.worker.log, "FILE",
+         "keep the run's log there, as .samlog: samara restore takes it; the next start goes on from it"},
         {"cache", SAM_OPTION_TEXT, &set.worker.cache, "FOLDER", "keep activations of frozen blocks there, shared"},
         {"status-file", SAM_OPTION_TEXT, &set.worker.status_file, "FILE",
          "write slots, bytes and memory there, as JSON"},
@@ -68,6 +71,8 @@ int main(int argc, char **argv)
                                  table};
     sam_error err = {0};
     int rest;
+    sam_log_init("samara-worker", SAM_LOG_INFO, SAM_LOG_TEXT);
+    unsetenv("SAMARA_LOG"); /* its level; not to be taken for the option --log */
     sam_status status = sam_options_parse(&command, argc, argv, &rest, &err);
     if (status == SAM_CANCELLED)
         return 0;
@@ -76,7 +81,6 @@ int main(int argc, char **argv)
     if (status == SAM_OK)
         status = check(&set, &err);
     if (status == SAM_OK) {
-        sam_log_init("samara-worker", SAM_LOG_INFO, SAM_LOG_TEXT);
         sam_shutdown_catch();
         status = sam_worker_run(&set.worker, &err);
     }

@@ -161,6 +161,11 @@ const sam_manifest *sam_session_manifest(const sam_session *session)
     return session->manifest;
 }
 
+void sam_session_go_on(sam_session *session, const sam_digest *chain)
+{
+    session->chain = *chain;
+}
+
 static sam_status join_again(sam_session *session, sam_error *err)
 {
     static const char *const HEADERS[] = {"Content-Type: application/json", NULL};
@@ -238,15 +243,41 @@ static sam_status one_sync(sam_session *session, sam_sync_request *request, sam_
     return status;
 }
 
-sam_status sam_session_sync(sam_session *session, sam_sync_request *request, sam_sync_reply *reply, sam_error *err)
+/* A ledger that does not know this worker any more gives it another number. */
+static sam_status sync_or_join(sam_session *session, sam_sync_request *request, sam_error *err)
 {
     sam_status status = one_sync(session, request, err);
-    if (status == SAM_NOT_FOUND && !request->leaving) { /* a ledger that does not know this worker any more */
-        sam_log_warn("%s; joining again", err->text);
-        status = join_again(session, err);
-        if (status == SAM_OK)
-            status = one_sync(session, request, err);
+    if (status != SAM_NOT_FOUND || request->leaving)
+        return status;
+    sam_log_warn("%s; joining again", err->text);
+    status = join_again(session, err);
+    return status == SAM_OK ? one_sync(session, request, err) : status;
+}
+
+/* NOT_FOUND, CONFLICT: Redis lost the run or a part of its log. What this worker has may be all that is left of it. */
+static bool has_lost_the_log(sam_status status)
+{
+    return status == SAM_NOT_FOUND || status == SAM_CONFLICT;
+}
+
+static sam_status sync_with_log(sam_session *session, sam_sync_request *request, sam_error *err)
+{
+    uint32_t wait_ms = BACKOFF_FIRST_MS;
+    sam_status status = sync_or_join(session, request, err);
+    if (has_lost_the_log(status) && !request->leaving)
+        sam_log_warn("waiting until the log is brought back (samara restore): %s", err->text);
+    while (has_lost_the_log(status) && !request->leaving) {
+        wait_backoff(&wait_ms);
+        if (cancelled(session))
+            return sam_fail(err, SAM_CANCELLED, "told to stop while the ledger had not the log");
+        status = sync_or_join(session, request, err);
     }
+    return status;
+}
+
+sam_status sam_session_sync(sam_session *session, sam_sync_request *request, sam_sync_reply *reply, sam_error *err)
+{
+    sam_status status = sync_with_log(session, request, err);
     if (status == SAM_OK)
         status = sam_sync_reply_decode(reply, session->reply.body.bytes, session->reply.body.length, err);
     if (status == SAM_OK && (status = check_chain(session, reply, err)) != SAM_OK)

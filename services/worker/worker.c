@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "kept.h"
 #include "key.h"
 #include "session.h"
 #include "train/dataset.h"
@@ -25,6 +26,7 @@ typedef struct sam_worker {
     sam_replica *replica;
     sam_trainer *trainer;
     sam_signing_key key;
+    sam_kept *kept; /* NULL: the log is not kept */
 
     /* what the next sync carries, and what the last one gave */
     sam_result result;
@@ -77,6 +79,23 @@ static sam_status open_key(sam_worker *worker, sam_error *err)
     return sam_worker_key(&worker->key, worker->options->key, err);
 }
 
+/* Begins with what the kept log has. */
+static sam_status open_kept(sam_worker *worker, sam_error *err)
+{
+    sam_samlog *past;
+    if (worker->options->log == NULL)
+        return SAM_OK;
+    sam_status status = sam_kept_open(&worker->kept, worker->options->log, worker->manifest, &past, err);
+    if (status != SAM_OK || past == NULL)
+        return status;
+    status = sam_replica_apply_log(worker->replica, past, sam_samlog_rounds(past), err);
+    sam_session_go_on(worker->session, sam_samlog_chain(past));
+    sam_log_info("goes on after the %llu rounds in %s", (unsigned long long)sam_samlog_rounds(past),
+                 worker->options->log);
+    sam_samlog_close(past);
+    return status;
+}
+
 static sam_status open_parts(sam_worker *worker, sam_error *err)
 {
     const sam_worker_options *options = worker->options;
@@ -87,6 +106,8 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
     status = sam_model_open(&worker->model, options->model, err);
     if (status == SAM_OK)
         status = sam_replica_new(&worker->replica, worker->model, worker->manifest, err);
+    if (status == SAM_OK)
+        status = open_kept(worker, err);
     if (status == SAM_OK)
         status = load_data(worker, err);
     sam_engine_options engine = options->engine;
@@ -117,6 +138,7 @@ static void close_parts(sam_worker *worker)
     sam_dataset_free(worker->dev);
     sam_task_free(worker->task);
     sam_model_close(worker->model);
+    sam_kept_close(worker->kept);
     sam_session_close(worker->session);
     sam_free(worker->codes);
     sam_free(worker->leases);
@@ -161,6 +183,7 @@ static sam_status take_reply(sam_worker *worker, const sam_sync_reply *reply, sa
         sam_replica_apply_encoded(worker->replica, reply->rounds, reply->round_lengths, reply->round_count, err);
     if (status != SAM_OK)
         return status;
+    sam_kept_add(worker->kept, reply->rounds, reply->round_lengths, reply->round_count);
     sam_free(worker->leases);
     worker->leases = sam_alloc(reply->lease_count, sizeof *worker->leases);
     if (worker->leases == NULL)

@@ -20,6 +20,7 @@ typedef struct sam_worker_options {
     const char *model, *train, *dev;  /* files; dev may be NULL: it then takes no evaluations */
     const char *name;
     const char *key;         /* file of its own key, made where there is none; NULL: it can sign nothing */
+    const char *log;         /* file that keeps the log; NULL: none */
     const char *cache;       /* folder of activations; NULL: in memory only */
     const char *status_file; /* rewritten after every slot; NULL: none */
     uint32_t wait_ms;        /* that the ledger may hold a sync */
