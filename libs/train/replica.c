@@ -189,22 +189,6 @@ sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const 
     return status;
 }
 
-sam_status sam_replica_apply_log(sam_replica *replica, const sam_samlog *log, uint64_t rounds, sam_error *err)
-{
-    const uint8_t **bytes = sam_alloc(rounds, sizeof *bytes);
-    size_t *lengths = sam_alloc(rounds, sizeof *lengths);
-    sam_status status = SAM_OK;
-    if (bytes == NULL || lengths == NULL)
-        status = sam_fail(err, SAM_NO_MEMORY, "out of memory for %llu rounds", (unsigned long long)rounds);
-    for (uint64_t r = 0; status == SAM_OK && r < rounds; r++)
-        bytes[r] = sam_samlog_round(log, r, &lengths[r]);
-    if (status == SAM_OK)
-        status = sam_replica_apply_encoded(replica, bytes, lengths, rounds, err);
-    sam_free(bytes);
-    sam_free(lengths);
-    return status;
-}
-
 uint64_t sam_replica_rounds(const sam_replica *replica)
 {
     return replica->rounds;

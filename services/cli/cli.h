@@ -16,12 +16,19 @@
 
 #include "base/options.h"
 #include "base/status.h"
-#include "run/samlog.h"
 
 sam_status cli_train(int argc, char **argv, sam_error *err);
 sam_status cli_replay(int argc, char **argv, sam_error *err);
 sam_status cli_export(int argc, char **argv, sam_error *err);
 sam_status cli_verify(int argc, char **argv, sam_error *err);
+sam_status cli_fork(int argc, char **argv, sam_error *err);
+sam_status cli_revert(int argc, char **argv, sam_error *err);
+sam_status cli_diff(int argc, char **argv, sam_error *err);
+sam_status cli_average(int argc, char **argv, sam_error *err);
+sam_status cli_bisect(int argc, char **argv, sam_error *err);
+sam_status cli_export_run(int argc, char **argv, sam_error *err);
+sam_status cli_import_run(int argc, char **argv, sam_error *err);
+sam_status cli_restore(int argc, char **argv, sam_error *err);
 sam_status cli_evaluate(int argc, char **argv, sam_error *err);
 sam_status cli_log(int argc, char **argv, sam_error *err);
 sam_status cli_status(int argc, char **argv, sam_error *err);
@@ -29,9 +36,6 @@ sam_status cli_fetch(int argc, char **argv, sam_error *err);
 sam_status cli_bench(int argc, char **argv, sam_error *err);
 sam_status cli_doctor(int argc, char **argv, sam_error *err);
 sam_status cli_version(int argc, char **argv, sam_error *err);
-
-/* Prints how many records of a log are signed in a .samsig; MISMATCH unless all are. */
-sam_status cli_check_signatures(const sam_samlog *log, const char *path, sam_error *err);
 
 /* Options, then `words` words that are none (INVALID where there are more or fewer). */
 sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err);

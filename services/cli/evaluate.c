@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "material.h"
 #include "moment.h"
+#include "run_client.h"
 #include "score.h"
 #include "train/defaults.h"
 #include "view.h"
@@ -44,13 +45,13 @@ static sam_status open_plain(work *w, sam_error *err)
 static sam_status open_log(work *w, sam_error *err)
 {
     uint64_t round;
-    sam_status status = cli_moment_round(w->asked.round, &round, err);
+    sam_status status = cli_moment_round("round", w->asked.round, &round, err);
     if (status == SAM_OK)
-        status = sam_samlog_open(&w->log, w->asked.log, err);
+        status = cli_run_open(&w->log, w->asked.log, NULL, err);
     if (status != SAM_OK)
         return status;
     w->manifest = sam_samlog_manifest(w->log);
-    return cli_restore(&w->replica, w->material.model, w->log, round, err);
+    return cli_moment_restore(&w->replica, w->material.model, w->log, round, err);
 }
 
 static sam_status open_all(work *w, sam_error *err)

@@ -1,71 +1,58 @@
 /* samara log: what stands in a log, from a file or from a ledger. */
-#include "base/memory.h"
 #include "cli.h"
-#include "run/samlog.h"
-#include "run_client.h"
+#include "moment.h"
 #include "seed/code.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
-
-/* ---- where it comes from ---- */
-
-/* The one run of a ledger, where the URL names none. */
-static sam_status only_run(cli_run_client *client, char id[SAM_DIGEST_HEX], sam_error *err)
-{
-    json_t *answer;
-    sam_status status = cli_run_get(client, "/v1/runs", &answer, err);
-    if (status != SAM_OK)
-        return status;
-    const json_t *runs = json_object_get(answer, "runs");
-    const char *run = json_string_value(json_object_get(json_array_get(runs, 0), "run"));
-    if (json_array_size(runs) == 1 && run != NULL)
-        snprintf(id, SAM_DIGEST_HEX, "%s", run);
-    else
-        status = sam_fail(err, SAM_INVALID, "the ledger has %zu runs; name one: URL/v1/runs/ID", json_array_size(runs));
-    json_decref(answer);
-    return status;
-}
-
-static sam_status fetch(const char *url, const cli_access *access, sam_samlog **log, sam_error *err)
-{
-    char id[SAM_DIGEST_HEX] = "";
-    const char *path = strstr(url, "/v1/runs/");
-    char *base = sam_strndup(url, path == NULL ? strlen(url) : (size_t)(path - url));
-    cli_run_client *client = NULL;
-    sam_buffer bytes = {0};
-    uint64_t rounds;
-    sam_status status =
-        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : cli_run_client_new(&client, base, access, err);
-    if (status == SAM_OK && path != NULL)
-        snprintf(id, sizeof id, "%.64s", path + strlen("/v1/runs/"));
-    else if (status == SAM_OK)
-        status = only_run(client, id, err);
-    if (status == SAM_OK)
-        status = cli_run_fetch_log(client, id, &bytes, &rounds, err);
-    if (status == SAM_OK)
-        status = sam_samlog_parse(log, bytes.bytes, bytes.length, err);
-    sam_buffer_free(&bytes);
-    cli_run_client_free(client);
-    sam_free(base);
-    return status;
-}
 
 /* ---- what is shown ---- */
 
 typedef enum shape { FULL, ONELINE, JSON } shape;
 
+typedef struct request {
+    bool oneline, json;
+    uint64_t worker; /* 0: all */
+    const char *rounds;
+    cli_access access;
+} request;
+
+/* The rounds that are shown, and whose records. */
+typedef struct selection {
+    shape as;
+    uint64_t from, to;
+    uint32_t worker;
+} selection;
+
+static void print_parent(const sam_parent *parent)
+{
+    char run[SAM_DIGEST_HEX];
+    if (parent->round == 0)
+        return;
+    sam_digest_hex(run, &parent->run);
+    printf("parent %s, its first %llu rounds\n", run, (unsigned long long)parent->round);
+    for (size_t i = 0; i < parent->removal_count; i++) {
+        const sam_removal *one = &parent->removals[i];
+        printf("       without rounds %llu..%llu", (unsigned long long)one->from, (unsigned long long)one->to);
+        if (one->worker != 0)
+            printf(" of worker %u", one->worker);
+        printf("\n");
+    }
+}
+
 static void print_head(const sam_samlog *log, shape as)
 {
     const sam_manifest *manifest = sam_samlog_manifest(log);
-    if (as == FULL)
-        printf("run    %s\nname   %s\nrounds %llu of %llu, %u slots of %u probe%s%s\n\n", manifest->id_hex,
-               manifest->name, (unsigned long long)sam_samlog_rounds(log), (unsigned long long)manifest->rounds,
-               manifest->slots, manifest->probes, manifest->probes == 1 ? "" : "s",
-               sam_samlog_truncated(log) ? " (cut off inside a round)" : "");
-    else if (as == JSON)
+    if (as == JSON)
         printf("%s\n", manifest->text);
+    if (as != FULL)
+        return;
+    printf("run    %s\nname   %s\nrounds %llu of %llu, %u slots of %u probe%s%s\n", manifest->id_hex, manifest->name,
+           (unsigned long long)sam_samlog_rounds(log), (unsigned long long)manifest->rounds, manifest->slots,
+           manifest->probes, manifest->probes == 1 ? "" : "s",
+           sam_samlog_truncated(log) ? " (cut off inside a round)" : "");
+    print_parent(&manifest->parent);
+    printf("\n");
 }
 
 static void format_time(uint64_t ms, char out[32])
@@ -83,36 +70,65 @@ static void print_evaluation(const sam_evaluation *one)
            100 * (double)one->correct / examples, (double)one->loss_micro / 1e6 / examples);
 }
 
-static void print_round(const sam_round *round, const sam_round_shape *form, shape as)
+static bool is_shown(const selection *shown, const sam_round *round, uint32_t slot)
+{
+    return shown->worker == 0 || round->workers[slot] == shown->worker;
+}
+
+static bool has_shown(const selection *shown, const sam_round *round, uint32_t slots)
+{
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (is_shown(shown, round, slot))
+            return true;
+    return false;
+}
+
+static void print_record(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+{
+    bool removed = sam_parent_removes(&manifest->parent, round->number, round->workers[slot]);
+    printf(removed ? " (%u:" : " %u:", round->workers[slot]);
+    for (uint32_t p = 0; p < manifest->probes; p++)
+        printf("%02x", round->codes[(size_t)slot * manifest->probes + p]);
+    if (removed)
+        printf(")");
+}
+
+static void print_round(const sam_round *round, const sam_manifest *manifest, const selection *shown)
 {
     char when[32], chain[SAM_DIGEST_HEX];
     format_time(round->committed_ms, when);
     sam_digest_hex(chain, &round->chain);
     printf("%llu %s %.12s", (unsigned long long)round->number, when, chain);
-    for (uint32_t slot = 0; slot < form->slots; slot++) {
-        printf(" %u:", round->workers[slot]);
-        for (uint32_t p = 0; p < form->probes; p++)
-            printf("%02x", round->codes[(size_t)slot * form->probes + p]);
-    }
+    for (uint32_t slot = 0; slot < manifest->slots; slot++)
+        if (is_shown(shown, round, slot))
+            print_record(round, manifest, slot);
     printf("\n");
-    for (size_t i = 0; as == FULL && i < round->evaluation_count; i++)
+    for (size_t i = 0; shown->as == FULL && i < round->evaluation_count; i++)
         print_evaluation(&round->evaluations[i]);
 }
 
-static void print_json(const sam_round *round, const sam_round_shape *form)
+static json_t *record_json(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+{
+    json_t *values = json_array();
+    for (uint32_t p = 0; p < manifest->probes; p++) {
+        uint8_t code = round->codes[(size_t)slot * manifest->probes + p];
+        json_array_append_new(values, sam_code_has_value(code) ? json_integer(sam_code_value(code)) : json_null());
+    }
+    json_t *record =
+        json_pack("{s:i, s:I, s:o}", "slot", (int)slot, "worker", (json_int_t)round->workers[slot], "values", values);
+    if (sam_parent_removes(&manifest->parent, round->number, round->workers[slot]))
+        json_object_set_new(record, "removed", json_true());
+    return record;
+}
+
+static void print_json(const sam_round *round, const sam_manifest *manifest, const selection *shown)
 {
     char chain[SAM_DIGEST_HEX];
     json_t *records = json_array(), *evaluations = json_array();
     sam_digest_hex(chain, &round->chain);
-    for (uint32_t slot = 0; slot < form->slots; slot++) {
-        json_t *values = json_array();
-        for (uint32_t p = 0; p < form->probes; p++) {
-            uint8_t code = round->codes[(size_t)slot * form->probes + p];
-            json_array_append_new(values, sam_code_has_value(code) ? json_integer(sam_code_value(code)) : json_null());
-        }
-        json_array_append_new(records, json_pack("{s:i, s:I, s:o}", "slot", (int)slot, "worker",
-                                                 (json_int_t)round->workers[slot], "values", values));
-    }
+    for (uint32_t slot = 0; slot < manifest->slots; slot++)
+        if (is_shown(shown, round, slot))
+            json_array_append_new(records, record_json(round, manifest, slot));
     for (size_t i = 0; i < round->evaluation_count; i++) {
         const sam_evaluation *one = &round->evaluations[i];
         json_array_append_new(evaluations, json_pack("{s:I, s:I, s:I, s:I}", "round", (json_int_t)one->at, "examples",
@@ -127,48 +143,63 @@ static void print_json(const sam_round *round, const sam_round_shape *form)
     json_decref(line);
 }
 
-static sam_status print_log(const sam_samlog *log, shape as, sam_error *err)
+static sam_status print_log(const sam_samlog *log, const selection *shown, sam_error *err)
 {
-    const sam_round_shape form = {sam_samlog_manifest(log)->slots, sam_samlog_manifest(log)->probes};
-    print_head(log, as);
-    for (uint64_t r = 0; r < sam_samlog_rounds(log); r++) {
-        size_t length;
+    const sam_manifest *manifest = sam_samlog_manifest(log);
+    print_head(log, shown->as);
+    for (uint64_t r = shown->from; r < shown->to; r++) {
         sam_round round = {0};
-        const uint8_t *bytes = sam_samlog_round(log, r, &length);
-        sam_status status = sam_round_decode(&round, &form, bytes, length, err);
+        sam_status status = sam_samlog_decode(log, r, &round, err);
         if (status != SAM_OK)
             return status;
-        if (as == JSON)
-            print_json(&round, &form);
-        else
-            print_round(&round, &form, as);
+        if (has_shown(shown, &round, manifest->slots)) {
+            if (shown->as == JSON)
+                print_json(&round, manifest, shown);
+            else
+                print_round(&round, manifest, shown);
+        }
         sam_round_free(&round);
     }
     return SAM_OK;
 }
 
-sam_status cli_log(int argc, char **argv, sam_error *err)
+static sam_status show(const request *asked, const char *run, sam_error *err)
 {
-    bool oneline = false, json = false;
-    cli_access access = {0};
-    const sam_option table[] = {
-        {"oneline", SAM_OPTION_FLAG, &oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
-        {"json", SAM_OPTION_FLAG, &json, NULL, "the manifest, then one JSON object for each round"},
-        CLI_ACCESS_OPTIONS(&access),
-        {0},
-    };
-    const sam_command command = {"samara log", "FILE_OR_URL",
-                                 "Shows the rounds of a .samlog file, or of a run at a ledger (its URL, or "
-                                 "URL/v1/runs/ID).\nOptions stand before the file.",
-                                 table};
-    int rest;
     sam_samlog *log = NULL;
-    sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
+    selection shown = {.as = asked->json ? JSON : asked->oneline ? ONELINE : FULL, .worker = (uint32_t)asked->worker};
+    sam_status status = cli_run_open(&log, run, &asked->access, err);
+    if (status == SAM_OK) {
+        uint64_t there = sam_samlog_rounds(log);
+        shown.to = there;
+        if (asked->rounds != NULL)
+            status = cli_moment_span("rounds", asked->rounds, &shown.from, &shown.to, err);
+        shown.to = shown.to < there ? shown.to : there;
+    }
     if (status == SAM_OK)
-        status = strstr(argv[rest], "://") != NULL ? fetch(argv[rest], &access, &log, err)
-                                                   : sam_samlog_open(&log, argv[rest], err);
-    if (status == SAM_OK)
-        status = print_log(log, json ? JSON : oneline ? ONELINE : FULL, err);
+        status = print_log(log, &shown, err);
     sam_samlog_close(log);
     return status;
+}
+
+sam_status cli_log(int argc, char **argv, sam_error *err)
+{
+    request asked = {0};
+    const sam_option table[] = {
+        {"oneline", SAM_OPTION_FLAG, &asked.oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
+        {"worker", SAM_OPTION_COUNT, &asked.worker, "W", "only this worker's records, and rounds that have one"},
+        {"rounds", SAM_OPTION_TEXT, &asked.rounds, "A..B", "from round A up to B, without B; left out: all"},
+        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "the manifest, then one JSON object for each round"},
+        CLI_ACCESS_OPTIONS(&asked.access),
+        {0},
+    };
+    const sam_command command = {"samara log", "RUN",
+                                 "Shows the rounds of a run, oldest first. RUN is a .samlog file, or a URL at a ledger "
+                                 "or gateway\n(http://HOST:PORT/v1/runs/ID, or http://HOST:PORT where there is one run "
+                                 "alone). What was taken out of the\npast of a reverted run stands in brackets.",
+                                 table};
+    int rest;
+    sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
+    if (status == SAM_OK && asked.worker > UINT32_MAX)
+        status = sam_fail(err, SAM_INVALID, "--worker: there is no worker %llu", (unsigned long long)asked.worker);
+    return status == SAM_OK ? show(&asked, argv[rest], err) : status;
 }

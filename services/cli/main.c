@@ -17,9 +17,17 @@ static const command COMMANDS[] = {
     {"train", cli_train, "fine-tune a model on this machine"},
     {"replay", cli_replay, "rebuild a tuned model from its base and its log"},
     {"export", cli_export, "the same, as the kind of file you name"},
-    {"verify", cli_verify, "check a log, and the state it leads to"},
     {"evaluate", cli_evaluate, "accuracy and loss of a model on a data set"},
     {"log", cli_log, "show what a log holds"},
+    {"verify", cli_verify, "check a log, the state it leads to, and a share of its codes"},
+    {"diff", cli_diff, "where two runs part, and how far they are apart"},
+    {"fork", cli_fork, "a new run that shares the past of another"},
+    {"revert", cli_revert, "a new run without some records of another"},
+    {"average", cli_average, "the mean of the weights over rounds"},
+    {"bisect", cli_bisect, "the round with which a dev metric fell"},
+    {"export-run", cli_export_run, "a run of a ledger as one .samlog file"},
+    {"import-run", cli_import_run, "a run from a .samlog file or another ledger to a ledger"},
+    {"restore", cli_restore, "runs back on a ledger that lost them, from replicas"},
     {"status", cli_status, "what the runs of a ledger are doing"},
     {"fetch", cli_fetch, "bring a model or data file into the cache, print its path"},
     {"bench", cli_bench, "measure this machine, and what Samara makes of it"},
@@ -32,7 +40,7 @@ static void print_help(FILE *to)
 {
     fprintf(to, "usage: samara COMMAND [options]\n\nFine-tunes language models by seeds and one-byte scalars.\n\n");
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  %-10s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
+        fprintf(to, "  %-11s %s\n", COMMANDS[i].name, COMMANDS[i].summary);
     fprintf(to, "\nsamara help COMMAND (or samara COMMAND --help) lists the options of one.\n");
 }
 

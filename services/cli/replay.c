@@ -1,4 +1,4 @@
-/* samara replay, export, verify: from a base and a log to the tuned model, at any moment of its run. */
+/* samara replay, export: from a base and a log to the tuned model, at any moment of its run. */
 #include "cli.h"
 #include "model/export.h"
 #include "moment.h"
@@ -12,17 +12,6 @@ typedef struct request {
     bool gguf;
 } request;
 
-static void print_state(const cli_moment *moment)
-{
-    char hex[SAM_DIGEST_HEX];
-    sam_digest_hex(hex, &moment->state);
-    printf("run           %s\n", sam_samlog_manifest(moment->log)->id_hex);
-    printf("rounds        %llu of %llu, chain verified%s\n", (unsigned long long)moment->rounds,
-           (unsigned long long)sam_samlog_rounds(moment->log),
-           sam_samlog_truncated(moment->log) ? " (the file ends inside a round, which is left out)" : "");
-    printf("state digest  %s\n", hex);
-}
-
 static sam_status open_asked(const sam_command *command, const request *asked, cli_moment *moment, sam_error *err)
 {
     uint64_t round;
@@ -30,9 +19,9 @@ static sam_status open_asked(const sam_command *command, const request *asked, c
     if (status == SAM_OK)
         status = cli_require(command, "base", asked->base, err);
     if (status == SAM_OK)
-        status = cli_moment_round(asked->round, &round, err);
+        status = cli_moment_round("round", asked->round, &round, err);
     if (status == SAM_OK)
-        status = cli_moment_open(moment, asked->log, asked->base, round, err);
+        status = cli_moment_open(moment, asked->log, asked->base, round, NULL, err);
     return status;
 }
 
@@ -75,7 +64,7 @@ sam_status cli_replay(int argc, char **argv, sam_error *err)
     if (status == SAM_OK)
         status = open_asked(&command, &asked, &moment, err);
     if (status == SAM_OK) {
-        print_state(&moment);
+        cli_moment_print(&moment);
         status = write_folder(&moment, SAM_SNAPSHOT_SAFETENSORS_F32, asked.out, err);
     }
     char gguf[4096];
@@ -111,45 +100,10 @@ sam_status cli_export(int argc, char **argv, sam_error *err)
     if (status == SAM_OK)
         status = open_asked(&command, &asked, &moment, err);
     if (status == SAM_OK) {
-        print_state(&moment);
+        cli_moment_print(&moment);
         status = kind == SAM_SNAPSHOT_GGUF_F16 ? write_gguf(&moment, asked.out, err)
                                                : write_folder(&moment, kind, asked.out, err);
     }
-    cli_moment_close(&moment);
-    return status;
-}
-
-sam_status cli_verify(int argc, char **argv, sam_error *err)
-{
-    request asked = {0};
-    const char *expected = NULL, *signatures = NULL;
-    const sam_option table[] = {
-        {"log", SAM_OPTION_TEXT, &asked.log, "FILE", "the run's .samlog"},
-        {"base", SAM_OPTION_TEXT, &asked.base, "MODEL", "the model it was trained from"},
-        {"round", SAM_OPTION_TEXT, &asked.round, "N", "the state before round N; left out: the end"},
-        {"digest", SAM_OPTION_TEXT, &expected, "HEX", "fail unless the state has this digest"},
-        {"signatures", SAM_OPTION_TEXT, &signatures, "FILE",
-         "fail unless each record is signed there by its worker, as GET /v1/runs/ID/signatures gives it"},
-        {0},
-    };
-    const sam_command command = {"samara verify", "--log FILE --base MODEL",
-                                 "Checks every link of a log's chain, and prints the digest of the state it leads to.",
-                                 table};
-    int rest;
-    cli_moment moment = {0};
-    sam_digest digest;
-    sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
-    if (status == SAM_OK && expected != NULL && !sam_digest_parse(&digest, expected))
-        status = sam_fail(err, SAM_INVALID, "--digest: 64 hexadecimal digits are needed");
-    if (status == SAM_OK)
-        status = open_asked(&command, &asked, &moment, err);
-    if (status == SAM_OK)
-        print_state(&moment);
-    if (status == SAM_OK && expected != NULL && !sam_digest_equal(&digest, &moment.state))
-        status = sam_fail(err, SAM_MISMATCH, "the state after %llu rounds does not have the digest %s",
-                          (unsigned long long)moment.rounds, expected);
-    if (status == SAM_OK && signatures != NULL)
-        status = cli_check_signatures(moment.log, signatures, err);
     cli_moment_close(&moment);
     return status;
 }

@@ -167,7 +167,7 @@ static sam_status find_results(cli_training *t, results *found, sam_error *err)
     if (status == SAM_OK)
         status = size_of_log(t, found, err);
     if (status == SAM_OK)
-        status = cli_restore(&replica, t->material.model, log, UINT64_MAX, err);
+        status = cli_moment_restore(&replica, t->material.model, log, UINT64_MAX, err);
     if (status == SAM_OK) {
         sam_replica_digest(replica, &found->state);
         status = judge(t, "after training", replica, found->final, err);

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "base/shutdown.h"
 #include "net/http_client.h"
-#include "run/samlog.h"
+#include "run/history.h"
 #include "run/wire.h"
 
 #include <stdio.h>
@@ -180,6 +180,26 @@ sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t h
     return status;
 }
 
+sam_status cli_run_highest_worker(cli_run_client *client, const char *run, uint32_t *highest, sam_error *err)
+{
+    char path[SAM_DIGEST_HEX + 32];
+    json_t *answer, *worker;
+    size_t i;
+    *highest = 0;
+    snprintf(path, sizeof path, "/v1/runs/%s/workers", run);
+    sam_status status = cli_run_get(client, path, &answer, err);
+    if (status != SAM_OK)
+        return status;
+    json_array_foreach(json_object_get(answer, "workers"), i, worker)
+    {
+        uint64_t name = number(worker, "worker");
+        if (name > *highest && name < UINT32_MAX)
+            *highest = (uint32_t)name;
+    }
+    json_decref(answer);
+    return SAM_OK;
+}
+
 /* ---- the log ---- */
 
 /* Where to go on after `bytes` of a log: the number of rounds in it. */
@@ -194,6 +214,13 @@ static sam_status count_rounds(const sam_buffer *bytes, uint64_t *rounds, sam_er
     return SAM_OK;
 }
 
+/* A gateway sends the whole log, from whatever round it was asked. */
+static bool begins_anew(const sam_buffer *reply)
+{
+    static const char MAGIC[] = "SAMLOG1\n"; /* as the length of a round it would be more than one can have */
+    return reply->length >= sizeof MAGIC - 1 && memcmp(reply->bytes, MAGIC, sizeof MAGIC - 1) == 0;
+}
+
 /* A reply carries as many rounds as fit one; the next begins where it ended. */
 sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds, sam_error *err)
 {
@@ -206,9 +233,74 @@ sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer
         sam_status status = call(client, path, NULL, err);
         if (status != SAM_OK || client->reply.body.length == 0)
             return status;
+        if (from > 0 && begins_anew(&client->reply.body))
+            return SAM_OK;
         sam_put_bytes(log, client->reply.body.bytes, client->reply.body.length);
         status = log->failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : count_rounds(log, rounds, err);
         if (status != SAM_OK || *rounds == from)
             return status;
     }
+}
+
+/* ---- a log that comes from elsewhere ---- */
+
+#define SEND_BYTES ((size_t)4 * 1024 * 1024) /* in one request; the ledger takes four times that */
+
+static sam_status send_some(cli_run_client *client, const sam_samlog *log, uint32_t workers, uint64_t from,
+                            uint64_t *next, sam_error *err)
+{
+    char path[SAM_DIGEST_HEX + 96];
+    uint64_t rounds = sam_samlog_rounds(log);
+    sam_buffer bytes = {0};
+    for (*next = from; *next < rounds && bytes.length < SEND_BYTES; ++*next) {
+        size_t length;
+        const uint8_t *round = sam_samlog_round(log, *next, &length);
+        sam_samlog_put_round(&bytes, round, length);
+    }
+    snprintf(path, sizeof path, "/v1/runs/%s/log?past=%llu&workers=%u", sam_samlog_manifest(log)->id_hex,
+             (unsigned long long)rounds, workers);
+    const body sent = {"application/vnd.samara.log", bytes.bytes, bytes.length};
+    sam_status status = bytes.failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : call(client, path, &sent, err);
+    sam_buffer_free(&bytes);
+    return status;
+}
+
+/* Numbers up to this one are in the log, or known to be given to somebody. */
+static sam_status numbers_in_use(const sam_samlog *log, uint32_t *workers, sam_error *err)
+{
+    sam_worker_share *shares;
+    size_t count;
+    sam_status status = sam_history_workers(log, 0, sam_samlog_rounds(log), &shares, &count, err);
+    if (status != SAM_OK)
+        return status;
+    if (count > 0 && shares[count - 1].worker > *workers)
+        *workers = shares[count - 1].worker;
+    sam_free(shares);
+    return SAM_OK;
+}
+
+/* Before the first round is there a worker may join: it must not get a number that stands in one.
+ * The last round that both have is sent again: where it is the same, so are all before it. */
+sam_status cli_run_send_log(cli_run_client *client, const sam_samlog *log, uint32_t workers, uint64_t *was,
+                            uint64_t *head, sam_error *err)
+{
+    const sam_manifest *manifest = sam_samlog_manifest(log);
+    char path[96];
+    cli_run_view view;
+    uint64_t rounds = sam_samlog_rounds(log);
+    const body sent = {"application/json", manifest->text, manifest->text_length};
+    sam_status status = numbers_in_use(log, &workers, err);
+    snprintf(path, sizeof path, "/v1/runs?past=%llu&workers=%u", (unsigned long long)rounds, workers);
+    if (status == SAM_OK)
+        status = call(client, path, &sent, err);
+    if (status == SAM_OK)
+        status = cli_run_look(client, manifest->id_hex, &view, err);
+    if (status != SAM_OK)
+        return status;
+    *was = view.head;
+    *head = view.head > rounds ? view.head : rounds;
+    uint64_t shared = view.head < rounds ? view.head : rounds;
+    for (uint64_t from = shared > 0 ? shared - 1 : 0; from < rounds && status == SAM_OK;)
+        status = send_some(client, log, workers, from, &from, err);
+    return status;
 }

@@ -15,7 +15,7 @@
 
 #include "base/bytes.h"
 #include "run/manifest.h"
-#include "run/round.h"
+#include "run/samlog.h"
 
 #include <jansson.h>
 
@@ -50,6 +50,23 @@ sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t h
 /* All committed rounds, as a .samlog, and how many they are. */
 sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds,
                              sam_error *err);
+
+/* Creates the run of a log where it is not there, and brings over the rounds that are missing; `head`: what the ledger
+ * has then, `was`: what it had before. Whoever joins gets a number above `workers`, and above those in the log.
+ * CONFLICT where its log is another one. */
+sam_status cli_run_send_log(cli_run_client *client, const sam_samlog *log, uint32_t workers, uint64_t *was,
+                            uint64_t *head, sam_error *err);
+
+/* The highest number that a worker of the run was given, as a ledger or a gateway knows it; 0: none. */
+sam_status cli_run_highest_worker(cli_run_client *client, const char *run, uint32_t *highest, sam_error *err);
+
+/* A client for "URL" or "URL/v1/runs/ID", and which run is meant: where no id is given, the only one. */
+sam_status cli_run_client_at(cli_run_client **client, const char *url, char id[SAM_DIGEST_HEX],
+                             const cli_access *access, sam_error *err);
+
+/* The log of RUN: a .samlog file, or such a URL of a ledger or gateway. The chain is checked. */
+sam_status cli_run_open(sam_samlog **log, const char *run, const cli_access *access, sam_error *err);
+bool cli_is_url(const char *run);
 
 /* The answer of GET `path` below the ledger's URL; INVALID where it is no JSON. */
 sam_status cli_run_get(cli_run_client *client, const char *path, json_t **answer, sam_error *err);

@@ -65,7 +65,7 @@ sam_status cli_status(int argc, char **argv, sam_error *err)
     };
     const sam_command command = {"samara status", "URL",
                                  "Lists the runs of a ledger (http://HOST:PORT), or one of them "
-                                 "(http://HOST:PORT/v1/runs/ID).\nOptions stand before the URL.",
+                                 "(http://HOST:PORT/v1/runs/ID).",
                                  table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);

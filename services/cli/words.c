@@ -7,14 +7,41 @@
 #include <string.h>
 #include <unistd.h>
 
+static bool takes_value(const sam_command *command, const char *word)
+{
+    const sam_option *option = command->options;
+    if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL)
+        return false;
+    while (option->name != NULL && strcmp(option->name, word + 2) != 0)
+        option++;
+    return option->name != NULL ? option->kind != SAM_OPTION_FLAG : strcmp(word, "--config") == 0;
+}
+
+/* "fork RUN --at 200" is read like "fork --at 200 RUN". */
+static void put_words_last(const sam_command *command, int argc, char **argv)
+{
+    int end = argc; /* what stands from here on was moved */
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return;
+    for (int i = 1; i < end;) {
+        if (argv[i][0] == '-') {
+            i += takes_value(command, argv[i]) ? 2 : 1;
+            continue;
+        }
+        char *word = argv[i];
+        memmove(argv + i, argv + i + 1, (size_t)(argc - i - 1) * sizeof *argv);
+        argv[argc - 1] = word;
+        end--;
+    }
+}
+
 sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err)
 {
+    put_words_last(command, argc, argv);
     sam_status status = sam_options_parse(command, argc, argv, rest, err);
     if (status != SAM_OK)
         return status;
-    if (argc - *rest > words && words > 0 && strncmp(argv[*rest + words], "--", 2) == 0)
-        return sam_fail(err, SAM_INVALID, "%s stands too late: options come before \"%s\"; see %s --help",
-                        argv[*rest + words], argv[*rest], command->name);
     if (argc - *rest > words)
         return sam_fail(err, SAM_INVALID, "\"%s\" is one word too many; see %s --help", argv[*rest + words],
                         command->name);

@@ -13,6 +13,7 @@
 /* A reply with the log stops after about so many bytes; the header Samara-Next-Round says where to go on. */
 #define LOG_BYTES_MAX  ((size_t)64 * 1024 * 1024)
 #define NAME_MAX_BYTES 200
+#define WORKERS_MOST   ((uint64_t)1 << 31) /* that others may have joined elsewhere */
 
 /* What a handler does once there is a connection. It fills `answer`, or `bytes` and `type`. */
 typedef struct json_errand {
@@ -178,7 +179,7 @@ static sam_status post_run(json_errand *errand, sam_error *err)
     const char *body = (const char *)sam_http_body(errand->request, &length);
     sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &past, err);
     if (status == SAM_OK)
-        status = sam_http_query_u64(errand->request, "workers", 0, UINT32_MAX - 1, &workers, err);
+        status = sam_http_query_u64(errand->request, "workers", 0, WORKERS_MOST, &workers, err);
     if (status == SAM_OK)
         status = sam_manifest_parse(&manifest, body, length, err);
     if (status != SAM_OK)
@@ -498,7 +499,7 @@ static sam_status post_log(json_errand *errand, sam_error *err)
     rounds.bytes = sam_http_body(errand->request, &rounds.length);
     sam_status status = sam_http_query_u64(errand->request, "past", 0, SAM_ROUNDS_MAX, &rounds.past, err);
     if (status == SAM_OK)
-        status = sam_http_query_u64(errand->request, "workers", 0, UINT32_MAX - 1, &rounds.workers, err);
+        status = sam_http_query_u64(errand->request, "workers", 0, WORKERS_MOST, &rounds.workers, err);
     if (status == SAM_OK)
         status = ledger_import(errand->ledger, errand->redis, errand->run, &rounds, &head, err);
     if (status == SAM_OK)

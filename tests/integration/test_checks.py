@@ -72,7 +72,7 @@ class Checks(stage.Services):
         for name in ("log", "signatures"):
             with open(self.path(name), "wb") as file:
                 file.write(self.ask(f"/v1/runs/{run}/{name}"))
-        words = ["verify", "--log", "log", "--base", self.shared / "tiny.gguf", "--signatures", "signatures"]
+        words = ["verify", "log", "--base", self.shared / "tiny.gguf", "--signatures", "signatures"]
         told = self.samara(*words)
         self.assertEqual(told.returncode, 0, told.stderr)
         self.assertRegex(told.stdout, r"signatures +12 good, 0 bad, 0 missing")

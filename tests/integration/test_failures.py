@@ -50,7 +50,7 @@ class Failures(stage.Stage):
     def test_words_that_mean_nothing(self):
         for words, part in ((("train", "--speed", "9"), "--speed"), (("dance",), "dance"),
                             (("fetch",), "SOURCE"), (("fetch", "a", "b"), "\"b\""),
-                            (("log", "run.samlog", "--oneline"), "options come before \"run.samlog\""),
+                            (("log", "run.samlog", "--oneline"), "run.samlog"),
                             (("evaluate", "--model", "x", "--task", "x", "--data", "x", "--round", "5"), "--log is missing"),
                             (("export", "--out", "x", "--kind", "gguf-f17"), "gguf-f16")):
             with self.subTest(words=words):

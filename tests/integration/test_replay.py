@@ -64,7 +64,7 @@ class Replay(stage.Stage):
         self.assertNotEqual(self.weights(self.path("round1")), self.weights(self.path("round17")))
 
     def test_verify_compares_the_digest(self):
-        words = ("verify", "--log", self.log, "--base", self.base, "--digest")
+        words = ("verify", self.log, "--base", self.base, "--digest")
         self.assertEqual(self.samara(*words, self.summary["state_digest"]).returncode, 0)
         self.assert_one_sentence(self.samara(*words, "0" * 64), "does not have the digest")
 

@@ -134,7 +134,7 @@ class Train(stage.Stage):
         self.assertIsNone(summary)
         self.assertIn("the same command again goes on", running.lines("event")[-1]["text"])
         self.assertEqual(stage.processes_of(self.path("out")), [])
-        stopped = self.samara("verify", "--log", self.path("out/run.samlog"), "--base", self.shared / "tiny.gguf")
+        stopped = self.samara("verify", self.path("out/run.samlog"), "--base", self.shared / "tiny.gguf")
         self.assertEqual(stopped.returncode, 0, stopped.stderr)
         running = self.begin(*words, name="second")
         self.assertTrue(running.start()["resumed"])

@@ -1,0 +1,41 @@
+/* What a command found, said once: as aligned lines for people, or with --json as one object.
+ *
+ *     cli_found found = {.json = asked.json};
+ *     cli_found_text(&found, "run", "run", manifest->id_hex);
+ *     cli_found_say(&found, "rounds", "rounds", json_integer(200), "200 of %llu", planned);
+ *     cli_found_end(&found);
+ *     // run           3f61...                        {"run": "3f61...", "rounds": 200}
+ *     // rounds        200 of 600
+ *
+ * Lines are printed at once, the object at the end, so that a command that fails prints no half an object; end also
+ * frees. Thread safety: one thread.
+ */
+#ifndef SAM_CLI_FOUND_H
+#define SAM_CLI_FOUND_H
+
+#include "base/digest.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef struct cli_found {
+    bool json;
+    json_t *object; /* made when the first member comes */
+} cli_found;
+
+/* `value` is taken. A line without a `key` is for people alone, a member without a `label` for programs alone. */
+void cli_found_say(cli_found *found, const char *label, const char *key, json_t *value, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+
+void cli_found_text(cli_found *found, const char *label, const char *key, const char *text);
+void cli_found_count(cli_found *found, const char *label, const char *key, uint64_t count);
+void cli_found_digest(cli_found *found, const char *label, const char *key, const sam_digest *digest);
+
+void cli_found_end(cli_found *found);  /* prints the object */
+void cli_found_drop(cli_found *found); /* does not; fine after end */
+
+/* Ends where all went well, else drops. */
+void cli_found_close(cli_found *found, bool good);
+
+#endif
