@@ -16,10 +16,13 @@ typedef struct round_sizes {
 
 uint64_t sam_integer_sqrt(uint64_t value)
 {
+    if (value == 0)
+        return 0;
     uint64_t root = 0;
-    for (uint64_t bit = (uint64_t)1 << 31; bit != 0; bit >>= 1)
-        if ((root | bit) * (root | bit) <= value)
-            root |= bit;
+    for (uint64_t bit = (uint64_t)1 << (63 - __builtin_clzll(value)) / 2; bit != 0; bit >>= 1) {
+        uint64_t larger = root | bit;
+        root = larger * larger <= value ? larger : root; /* no branch: nobody could foretell it */
+    }
     return root;
 }
 
@@ -178,7 +181,8 @@ bool sam_update_round(const sam_update_spec *spec, sam_update_state *state, uint
     bool good = apply_guard(&spec->guard, &sizes);
     if (good) {
         learn_mean_square(&spec->normaliser, state, &sizes);
-        fill_amounts(spec, state, round, codes, &sizes, amounts);
+        if (amounts != NULL)
+            fill_amounts(spec, state, round, codes, &sizes, amounts);
     }
     free(sizes.size);
     return good;

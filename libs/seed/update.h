@@ -63,7 +63,8 @@ typedef struct sam_update_state {
 
 uint32_t sam_schedule_share(const sam_schedule *schedule, uint64_t round); /* 0..65536 */
 
-/* codes and amounts: [slots][probes]; the amount of a code without value is 0. False when memory is out. */
+/* codes and amounts: [slots][probes]; the amount of a code without value is 0. Without `amounts` (NULL) only the state
+ * goes on. False when memory is out. */
 bool sam_update_round(const sam_update_spec *spec, sam_update_state *state, uint64_t round, const uint8_t *codes,
                       size_t slots, size_t probes, int64_t *amounts);
 

@@ -118,15 +118,14 @@ static int64_t times(int64_t amount, int64_t factor)
 
 /* The moves of one round, `factor` times each: -1 takes them back. Guard and normaliser see every code, also those of
  * records that were taken out: what is left moves as it did with them. */
-static bool moves_of_round(const sam_replica *replica, uint64_t round, int64_t factor, sam_move *moves,
-                           sam_update_state *after)
+static bool moves_of_round(const sam_replica *replica, uint64_t round, int64_t factor, sam_move *moves)
 {
     const sam_manifest *manifest = replica->manifest;
     int64_t *amounts = sam_alloc(replica->codes_per_round, sizeof *amounts);
     if (amounts == NULL)
         return false;
-    *after = replica->carried[round];
-    bool good = sam_update_round(&manifest->update, after, round, replica->codes + round * replica->codes_per_round,
+    sam_update_state after = replica->carried[round];
+    bool good = sam_update_round(&manifest->update, &after, round, replica->codes + round * replica->codes_per_round,
                                  manifest->slots, manifest->probes, amounts);
     uint64_t first = sam_manifest_probe(manifest, round, 0);
     const bool *removed = replica->removed == NULL ? NULL : replica->removed + round * manifest->slots;
@@ -143,16 +142,19 @@ static sam_status remember(sam_replica *replica, const sam_round *round, sam_err
     if (round->number != replica->rounds)
         return sam_fail(err, SAM_CONFLICT, "round %llu where round %llu comes next", (unsigned long long)round->number,
                         (unsigned long long)replica->rounds);
-    sam_move *moves = sam_alloc(replica->codes_per_round, sizeof *moves);
-    bool good = moves != NULL && make_room(replica);
+    const sam_manifest *manifest = replica->manifest;
+    bool good = make_room(replica);
     if (good) {
-        memcpy(replica->codes + replica->rounds * replica->codes_per_round, round->codes, replica->codes_per_round);
-        for (uint32_t slot = 0; replica->removed != NULL && slot < replica->manifest->slots; slot++)
-            replica->removed[replica->rounds * replica->manifest->slots + slot] =
-                sam_parent_removes(&replica->manifest->parent, round->number, round->workers[slot]);
-        good = moves_of_round(replica, replica->rounds, 1, moves, &replica->carried[replica->rounds + 1]);
+        uint8_t *codes = replica->codes + replica->rounds * replica->codes_per_round;
+        memcpy(codes, round->codes, replica->codes_per_round);
+        for (uint32_t slot = 0; replica->removed != NULL && slot < manifest->slots; slot++)
+            replica->removed[replica->rounds * manifest->slots + slot] =
+                sam_parent_removes(&manifest->parent, round->number, round->workers[slot]);
+        sam_update_state *after = &replica->carried[replica->rounds + 1];
+        *after = replica->carried[replica->rounds];
+        good =
+            sam_update_round(&manifest->update, after, replica->rounds, codes, manifest->slots, manifest->probes, NULL);
     }
-    sam_free(moves);
     if (!good)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory applying round %llu", (unsigned long long)round->number);
     replica->rounds++;
@@ -213,9 +215,8 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
     int64_t sign = round < replica->at ? -1 : 1;
     sam_move *moves = sam_alloc((high - low) * replica->codes_per_round, sizeof *moves);
     bool good = moves != NULL;
-    sam_update_state after;
     for (uint64_t r = low; good && r < high; r++)
-        good = moves_of_round(replica, r, sign, moves + (r - low) * replica->codes_per_round, &after);
+        good = moves_of_round(replica, r, sign, moves + (r - low) * replica->codes_per_round);
     good = good && sam_directions_move(replica->directions, moves, (size_t)(high - low) * replica->codes_per_round);
     sam_free(moves);
     if (!good)
@@ -231,10 +232,9 @@ static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint
                                  sam_error *err)
 {
     uint64_t largest = 0; /* no element of the sum of differences is beyond the sum of sizes */
-    sam_update_state after;
     for (uint64_t r = from; r < to; r++) {
         sam_move *of_round = moves + (r - from) * replica->codes_per_round;
-        if (!moves_of_round(replica, r, 1, of_round, &after))
+        if (!moves_of_round(replica, r, 1, of_round))
             return sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds");
         for (size_t i = 0; i < replica->codes_per_round; i++) {
             uint64_t size = (uint64_t)(of_round[i].amount < 0 ? -of_round[i].amount : of_round[i].amount), product;

@@ -296,11 +296,15 @@ static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
         sam_memory_fail_at(failures + 1);
         sam_status status = sam_replica_apply(replica, &round, &err);
         sam_memory_fail_at(0);
-        if (status == SAM_OK || sam_replica_rounds(replica) == 8)
+        if (status == SAM_OK)
             break;
         assert_int_equal(status, SAM_NO_MEMORY);
         sam_digest now = digest_of(replica);
         expect_equal(&now, &before);
+        if (sam_replica_rounds(replica) == 8) {
+            failures++; /* seen, and the state did not move: a seek does that when there is memory again */
+            break;
+        }
     }
     assert_true(failures > 0);
     assert_int_equal(sam_replica_seek(replica, 8, &err), SAM_OK);

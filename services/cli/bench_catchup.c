@@ -1,23 +1,28 @@
 /* samara bench catchup: a log of many records to the state, and from the state to all weights in memory.
  *
- * The log is synthetic: probe n moves by an amount of random size and sign. The clock starts with the amounts at hand,
- * as they are after the log's bytes have been decoded.
+ * The log is synthetic: rounds of 16 slots, codes at random. The clock of the state starts with its encoded bytes, as a
+ * worker has them from a ledger: decoding, guard, normaliser and schedule are in it. Seeks go to rounds at random.
  */
 #include "base/clock.h"
 #include "base/memory.h"
 #include "bench.h"
 #include "cli.h"
 #include "material.h"
+#include "model/export.h"
+#include "seed/code.h"
+#include "train/defaults.h"
+#include "train/replica.h"
 #include "train/trainable.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-/* Rows of a tensor that a thread forms at a time; parameters that a piece of a row's state has. */
-enum { SHARE_ROWS = 16, PIECE = 1024, DENSE_RECORDS = 1000, SKETCH_RECORDS = 1000000 };
+/* Rows of a tensor that a thread forms at a time. */
+enum { SHARE_ROWS = 16, DENSE_RECORDS = 1000, SKETCH_RECORDS = 1000000, SLOTS = 16, SEEKS = 9 };
 
 typedef struct request {
-    const char *model, *directions, *precision;
+    const char *model, *directions, *precision, *checkpoint;
     uint64_t records, blocks, threads;
     bool json;
 } request;
@@ -29,23 +34,60 @@ typedef struct work {
     const sam_kernels *kernels;
     sam_pool *pool;
     sam_trained_tensors trained;
-    sam_directions *directions;
-    sam_move *moves;   /* [records] */
+    sam_replica *replica;
+    sam_buffer log;
+    const uint8_t **rounds; /* [manifest.rounds] in `log`, and how long each is */
+    size_t *lengths;
     uint8_t **weights; /* [tensors] as the kernels narrow them; NULL where the tensor does not train */
     float **rows;      /* [threads][SHARE_ROWS * widest row] */
+    uint64_t random;
 } work;
 
 /* ---- opening ---- */
 
-static void make_moves(work *w)
+static uint64_t next_random(work *w)
 {
-    uint64_t state = 88172645463325252u; /* xorshift64 (Marsaglia 2003) */
-    for (uint64_t i = 0; i < w->asked.records; i++) {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        w->moves[i] = (sam_move){.probe = i, .amount = (int64_t)(state >> 44) - (1 << 19)};
+    w->random ^= w->random << 13; /* xorshift64 (Marsaglia 2003) */
+    w->random ^= w->random >> 7;
+    w->random ^= w->random << 17;
+    return w->random;
+}
+
+static sam_status encode_rounds(work *w, sam_round *round, const sam_round_shape *shape, sam_error *err)
+{
+    sam_digest chain = w->manifest.id;
+    sam_status status = SAM_OK;
+    for (uint64_t r = 0; status == SAM_OK && r < w->manifest.rounds; r++) {
+        size_t before = w->log.length;
+        round->number = r;
+        for (size_t slot = 0; slot < SLOTS; slot++) {
+            round->workers[slot] = 1;
+            round->codes[slot] = sam_code_encode((double)(int64_t)(next_random(w) >> 44) - (1 << 19));
+        }
+        status = sam_round_encode(&w->log, round, shape, &chain, err);
+        chain = round->chain;
+        w->lengths[r] = w->log.length - before;
     }
+    const uint8_t *at = w->log.bytes;
+    for (uint64_t r = 0; status == SAM_OK && r < w->manifest.rounds; at += w->lengths[r++])
+        w->rounds[r] = at;
+    return status;
+}
+
+static sam_status make_log(work *w, sam_error *err)
+{
+    const sam_round_shape shape = {w->manifest.slots, w->manifest.probes};
+    sam_round round = {0};
+    w->rounds = sam_alloc(w->manifest.rounds, sizeof *w->rounds);
+    w->lengths = sam_alloc(w->manifest.rounds, sizeof *w->lengths);
+    if (w->rounds == NULL || w->lengths == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for a log of %llu rounds",
+                        (unsigned long long)w->manifest.rounds);
+    sam_status status = sam_round_init(&round, &shape, 0, err);
+    if (status == SAM_OK)
+        status = encode_rounds(w, &round, &shape, err);
+    sam_round_free(&round);
+    return status;
 }
 
 static size_t tensor_bytes(const work *w, const sam_model_tensor *tensor)
@@ -57,10 +99,9 @@ static sam_status make_room(work *w, sam_error *err)
 {
     size_t count = sam_model_tensor_count(w->material.model), widest = 0;
     unsigned threads = sam_pool_threads(w->pool);
-    w->moves = sam_alloc(w->asked.records, sizeof *w->moves);
     w->weights = sam_alloc(count, sizeof *w->weights);
     w->rows = sam_alloc(threads, sizeof *w->rows);
-    bool good = w->moves != NULL && w->weights != NULL && w->rows != NULL;
+    bool good = w->weights != NULL && w->rows != NULL;
     for (size_t i = 0; good && i < count; i++) {
         const sam_model_tensor *tensor = sam_model_tensor_at(w->material.model, i);
         widest = tensor->columns > widest ? (size_t)tensor->columns : widest;
@@ -87,21 +128,20 @@ static sam_status open_all(work *w, sam_error *err)
     if (status != SAM_OK)
         return status;
     cli_bench_manifest(&w->manifest, w->material.model, w->asked.blocks);
+    w->manifest.slots = SLOTS;
+    w->manifest.rounds = (w->asked.records + SLOTS - 1) / SLOTS;
+    w->manifest.family = strcmp(w->asked.directions, "sketch") == 0 ? SAM_SKETCH : SAM_DENSE_RADEMACHER;
+    w->manifest.log2_k = sam_default_log2_k(w->asked.records);
     status = sam_trained_tensors_find(&w->trained, w->material.model, &w->manifest.trainable, err);
+    if (status == SAM_OK)
+        status = sam_replica_new(&w->replica, w->material.model, &w->manifest, err);
     if (status != SAM_OK)
         return status;
-    const sam_directions_spec spec = {
-        .family = strcmp(w->asked.directions, "sketch") == 0 ? SAM_SKETCH : SAM_DENSE_RADEMACHER,
-        .log2_k = w->manifest.log2_k,
-        .seed = w->manifest.seed,
-        .parameters = w->trained.parameters,
-        .eta_log2 = w->manifest.eta_log2,
-    };
     w->pool = sam_pool_new((unsigned)w->asked.threads);
-    w->directions = sam_directions_new(&spec);
-    if (w->pool == NULL || w->directions == NULL)
+    if (w->pool == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads");
-    return make_room(w, err);
+    status = make_room(w, err);
+    return status == SAM_OK ? make_log(w, err) : status;
 }
 
 static void close_all(work *w)
@@ -112,31 +152,27 @@ static void close_all(work *w)
         sam_free(w->rows[t]);
     sam_free(w->weights);
     sam_free(w->rows);
-    sam_free(w->moves);
+    sam_free(w->rounds);
+    sam_free(w->lengths);
+    sam_buffer_free(&w->log);
     sam_pool_free(w->pool);
+    sam_replica_free(w->replica);
     sam_trained_tensors_free(&w->trained);
-    sam_directions_free(w->directions);
     cli_material_close(&w->material);
 }
 
 /* ---- measuring ---- */
 
+static double seconds_since(uint64_t began)
+{
+    return (double)(sam_monotonic_ns() - began) * 1e-9;
+}
+
 typedef struct tensor_share {
     const work *w;
+    sam_weight_source source;
     size_t tensor;
 } tensor_share;
-
-static void add_state(const work *w, uint64_t first, uint64_t count, float *theta)
-{
-    float room[PIECE];
-    uint64_t signs[PIECE / 64];
-    sam_direction_row row = {.room = room, .offset_signs = signs};
-    for (uint64_t at = 0; at < count; at += PIECE) {
-        size_t size = count - at < PIECE ? (size_t)(count - at) : PIECE;
-        sam_directions_row(w->directions, NULL, first + at, size, &row);
-        w->kernels->add_signed(theta + at, row.offset, signs, size);
-    }
-}
 
 static void form_share(void *context, size_t index, unsigned thread)
 {
@@ -145,8 +181,7 @@ static void form_share(void *context, size_t index, unsigned thread)
     const sam_model_tensor *tensor = sam_model_tensor_at(w->material.model, share->tensor);
     uint64_t row = index * SHARE_ROWS, left = tensor->rows - row, rows = left < SHARE_ROWS ? left : SHARE_ROWS;
     float *theta = w->rows[thread];
-    sam_model_rows(w->material.model, share->tensor, row, rows, theta);
-    add_state(w, w->trained.start[share->tensor] + row * tensor->columns, rows * tensor->columns, theta);
+    share->source.rows(share->source.context, share->tensor, row, rows, &theta);
     w->kernels->narrow(theta, (size_t)rows, (size_t)tensor->columns,
                        w->weights[share->tensor] + w->kernels->narrow_bytes((size_t)row, (size_t)tensor->columns));
 }
@@ -154,7 +189,7 @@ static void form_share(void *context, size_t index, unsigned thread)
 static void form_weights(const work *w)
 {
     for (size_t i = 0; i < sam_model_tensor_count(w->material.model); i++) {
-        tensor_share share = {w, i};
+        tensor_share share = {w, sam_replica_weights(w->replica), i};
         if (w->weights[i] != NULL)
             sam_pool_run(w->pool,
                          (size_t)(sam_model_tensor_at(w->material.model, i)->rows + SHARE_ROWS - 1) / SHARE_ROWS,
@@ -168,26 +203,77 @@ static double cpu_seconds(void)
     return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0 ? (double)now.tv_sec + (double)now.tv_nsec * 1e-9 : 0;
 }
 
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median. */
+static sam_status seek(work *w, double *seconds, sam_error *err)
+{
+    double all[SEEKS];
+    sam_status status = SAM_OK;
+    for (size_t i = 0; status == SAM_OK && i < SEEKS; i++) {
+        uint64_t began = sam_monotonic_ns();
+        status = sam_replica_seek(w->replica, next_random(w) % (w->manifest.rounds + 1), err);
+        all[i] = seconds_since(began);
+    }
+    qsort(all, SEEKS, sizeof *all, compare);
+    *seconds = all[SEEKS / 2];
+    return status;
+}
+
+static sam_status catch_up(work *w, double *wall, double *cpu, sam_error *err)
+{
+    uint64_t began = sam_monotonic_ns();
+    double cpu_before = cpu_seconds();
+    sam_status status = sam_replica_apply_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
+    *wall = seconds_since(began);
+    *cpu = cpu_seconds() - cpu_before;
+    return status;
+}
+
+/* All weights as a file, through to the disk. */
+static sam_status write_checkpoint(const work *w, json_t *figures, sam_error *err)
+{
+    const sam_weight_source weights = sam_replica_weights(w->replica);
+    uint64_t began = sam_monotonic_ns();
+    sam_status status =
+        sam_export_folder(w->material.model, &weights, SAM_SNAPSHOT_SAFETENSORS_F32, w->asked.checkpoint, err);
+    json_object_set_new(figures, "checkpoint_s", json_real(seconds_since(began)));
+    return status;
+}
+
 static sam_status measure(work *w, sam_error *err)
 {
-    make_moves(w);
-    uint64_t began = sam_monotonic_ns();
-    double cpu = cpu_seconds();
-    if (!sam_directions_move(w->directions, w->moves, w->asked.records))
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory applying %llu records",
-                        (unsigned long long)w->asked.records);
-    double state_s = (double)(sam_monotonic_ns() - began) * 1e-9;
-    cpu = cpu_seconds() - cpu;
+    double state_s, cpu_s, seek_s = 0;
+    sam_status status = catch_up(w, &state_s, &cpu_s, err);
+    if (status != SAM_OK)
+        return status;
     form_weights(w); /* once for the page cache and the clock of the CPU */
-    began = sam_monotonic_ns();
+    uint64_t began = sam_monotonic_ns();
     form_weights(w);
-    double weights_s = (double)(sam_monotonic_ns() - began) * 1e-9;
-    double moved = (double)w->trained.parameters * (double)w->asked.records;
-    json_t *figures =
-        json_pack("{s:f, s:f, s:f, s:I, s:I, s:s, s:s, s:i}", "state_s", state_s, "weights_s", weights_s,
-                  "param_records_per_s_core", cpu > 0 ? moved / cpu : 0.0, "records", (json_int_t)w->asked.records,
-                  "parameters", (json_int_t)w->trained.parameters, "directions", w->asked.directions, "kernel",
-                  w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
+    double weights_s = seconds_since(began);
+    double moved = (double)w->trained.parameters * SLOTS * (double)w->manifest.rounds;
+    bool sketch = w->manifest.family == SAM_SKETCH;
+    if (sketch)
+        status = seek(w, &seek_s, err);
+    if (status != SAM_OK)
+        return status;
+    json_t *figures = json_pack("{s:f, s:f, s:f, s:I, s:I, s:s, s:s, s:i}", "state_s", state_s, "weights_s", weights_s,
+                                "param_records_per_s_core", cpu_s > 0 ? moved / cpu_s : 0.0, "records",
+                                (json_int_t)(SLOTS * w->manifest.rounds), "parameters",
+                                (json_int_t)w->trained.parameters, "directions", w->asked.directions, "kernel",
+                                w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
+    if (sketch)
+        json_object_set_new(figures, "seek_s", json_real(seek_s));
+    if (w->asked.checkpoint != NULL)
+        status = write_checkpoint(w, figures, err);
+    if (status != SAM_OK) {
+        json_decref(figures);
+        return status;
+    }
     return cli_bench_print(figures, w->asked.json, err);
 }
 
@@ -206,7 +292,7 @@ static sam_status check(const sam_command *command, request *asked, sam_error *e
 
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.directions = "sketch", .precision = "bf16"}};
+    work w = {.asked = {.directions = "sketch", .precision = "bf16"}, .random = 88172645463325252u};
     request *asked = &w.asked;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
@@ -214,6 +300,7 @@ sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
         {"directions", SAM_OPTION_TEXT, &asked->directions, "sketch|rademacher", "what a seed means"},
         {"blocks", SAM_OPTION_COUNT, &asked->blocks, "N", "train the top N; 0: all"},
         {"precision", SAM_OPTION_TEXT, &asked->precision, "bf16|f32", "of the weights in memory"},
+        {"checkpoint", SAM_OPTION_TEXT, &asked->checkpoint, "DIR", "also write all weights there as safetensors"},
         {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "that form weights; 0: one for each core"},
         {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
         {0},
