@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     sam_redis *redis = fuzz_ledger_open(it, (const uint8_t *)REPLIES, sizeof REPLIES - 1);
     uint64_t head;
     sam_error err = {0};
-    if (ledger_import(&it->ledger, redis, &it->run, &(ledger_bytes){bytes, length}, 0, &head, &err) == SAM_OK)
+    if (ledger_import(&it->ledger, redis, &it->run, &(ledger_rounds){bytes, length, 0, 0}, &head, &err) == SAM_OK)
         must_be_chained(bytes, length);
     else if (err.text[0] == 0)
         __builtin_trap();

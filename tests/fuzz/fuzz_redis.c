@@ -81,7 +81,7 @@ static sam_status check(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 static sam_status import(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
     uint64_t head;
-    return ledger_import(&it->ledger, redis, &it->run, &(ledger_bytes){rounds.bytes, rounds.length}, 0, &head, err);
+    return ledger_import(&it->ledger, redis, &it->run, &(ledger_rounds){rounds.bytes, rounds.length, 0, 0}, &head, err);
 }
 
 static sam_status commit(fuzz_ledger *it, sam_redis *redis, sam_error *err)
