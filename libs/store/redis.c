@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "store/redis_address.h"
+#include "store/redis_cluster.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -17,13 +18,25 @@
 #define BACKOFF_FIRST_MS 50u
 #define BACKOFF_MOST_MS  2000u
 #define MAX_WORDS        32
+#define NODES_MAX        64u
+#define HOPS_MAX         5
+
+/* A server of a cluster that another one sent us to. */
+typedef struct cluster_node {
+    char host[256];
+    unsigned port;
+    redisContext *context; /* while it is not the one in use */
+} cluster_node;
 
 struct sam_redis {
     sam_redis_place place;
     uint32_t connect_timeout_ms, command_timeout_ms;
     bool (*cancelled)(void *user);
     void *cancelled_user;
-    redisContext *context;  /* NULL: not connected */
+    redisContext *context; /* of the server in use; NULL: not connected */
+    cluster_node *nodes;   /* [NODES_MAX], from the first MOVED on; node 0 is the place itself */
+    size_t node_count, node;
+    uint8_t *node_of_slot;  /* 0: not known, ask where we are */
     uint32_t backoff_ms;    /* 0: the last attempt to connect went well */
     uint64_t not_before_ms; /* the next attempt */
     sam_error last_failure; /* what to say until then */
@@ -40,6 +53,20 @@ static void disconnect(sam_redis *redis)
     if (redis->context != NULL)
         redisFree(redis->context);
     redis->context = NULL;
+}
+
+/* Back to the place itself: who has which slot has to be asked anew. */
+static void forget_nodes(sam_redis *redis)
+{
+    disconnect(redis);
+    for (size_t i = 0; i < redis->node_count; i++)
+        if (i != redis->node && redis->nodes[i].context != NULL)
+            redisFree(redis->nodes[i].context);
+    sam_free(redis->nodes);
+    sam_free(redis->node_of_slot);
+    redis->nodes = NULL;
+    redis->node_of_slot = NULL;
+    redis->node_count = redis->node = 0;
 }
 
 sam_status sam_redis_open(sam_redis **out, const sam_redis_options *options, sam_error *err)
@@ -65,7 +92,7 @@ void sam_redis_close(sam_redis *redis)
 {
     if (redis == NULL)
         return;
-    disconnect(redis);
+    forget_nodes(redis);
     sam_redis_place_free(&redis->place);
     sam_free(redis);
 }
@@ -201,27 +228,126 @@ static sam_status introduce(sam_redis *redis, sam_error *err)
     return status;
 }
 
-static sam_status connect_once(sam_redis *redis, sam_error *err)
+static redisContext *dial(const sam_redis *redis, const char *host, unsigned port)
 {
-    const sam_redis_place *place = &redis->place;
     struct timeval timeout = to_timeval(redis->connect_timeout_ms);
-    redis->context = place->socket_path != NULL ? redisConnectUnixWithTimeout(place->socket_path, timeout)
-                                                : redisConnectWithTimeout(place->host, (int)place->port, timeout);
+    redisContext *context = host == NULL ? redisConnectUnixWithTimeout(redis->place.socket_path, timeout)
+                                         : redisConnectWithTimeout(host, (int)port, timeout);
+    if (context != NULL && context->err == 0) {
+        (void)redisSetTimeout(context, to_timeval(redis->command_timeout_ms)); /* of writes that do not go on */
+        if (host != NULL)
+            (void)redisEnableKeepAlive(context);
+    }
+    return context;
+}
+
+/* `host` NULL: the socket. */
+static sam_status connect_to(sam_redis *redis, const char *host, unsigned port, sam_error *err)
+{
+    redis->context = dial(redis, host, port);
     if (redis->context == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory connecting to Redis at %s", place->shown);
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory connecting to Redis at %s", redis->place.shown);
     if (redis->context->err != 0) {
         sam_fail(err, SAM_UNAVAILABLE, "cannot reach Redis at %s: %s; start it or name another with --redis",
-                 place->shown, redis->context->errstr);
+                 redis->place.shown, redis->context->errstr);
         disconnect(redis);
         return SAM_UNAVAILABLE;
     }
-    (void)redisSetTimeout(redis->context, to_timeval(redis->command_timeout_ms)); /* of writes that do not go on */
-    if (place->socket_path == NULL)
-        (void)redisEnableKeepAlive(redis->context);
     sam_status status = introduce(redis, err);
     if (status != SAM_OK)
         disconnect(redis);
     return status;
+}
+
+/* A replica answers reads with what may be old, and no writes. */
+static sam_status refuse_replica(sam_redis *redis, sam_error *err)
+{
+    redisReply *reply = NULL;
+    sam_status status = exchange(redis, redis->command_timeout_ms, &reply, err, 1, (const char *const[]){"ROLE"}, NULL);
+    bool replica = status == SAM_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+                   reply->element[0]->type == REDIS_REPLY_STRING && strcmp(reply->element[0]->str, "slave") == 0;
+    sam_redis_reply_free(reply);
+    if (!replica)
+        return status;
+    disconnect(redis);
+    return sam_fail(err, SAM_UNAVAILABLE, "Redis at %s is a replica at the moment; waiting for a primary",
+                    redis->place.shown);
+}
+
+/* Hands out the hosts of the place, one after the other. */
+static const char *host_of(const sam_redis_place *place, size_t i, unsigned *port)
+{
+    *port = i == 0 ? place->port : place->other_ports[i - 1];
+    return i == 0 ? place->host : place->others[i - 1];
+}
+
+/* Where the primary is, by the word of one sentinel. */
+static sam_status ask_sentinel(const sam_redis *redis, const char *host, unsigned port, char primary[256],
+                               unsigned *primary_port, sam_error *err)
+{
+    const sam_redis_place *place = &redis->place;
+    uint64_t number = 0;
+    redisContext *sentinel = dial(redis, host, port);
+    redisReply *reply = NULL;
+    if (sentinel != NULL && sentinel->err == 0)
+        reply = redisCommand(sentinel, "SENTINEL get-master-addr-by-name %s", place->master);
+    bool known = reply != NULL && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 &&
+                 reply->element[0]->type == REDIS_REPLY_STRING && reply->element[0]->len < 256 &&
+                 sam_redis_u64(reply->element[1], "SENTINEL", &number, NULL) == SAM_OK && number <= 65535;
+    if (known) {
+        memcpy(primary, reply->element[0]->str, reply->element[0]->len + 1);
+        *primary_port = (unsigned)number;
+    } else {
+        sam_fail(err, SAM_UNAVAILABLE, "no sentinel of %s knows the primary: %s", place->shown,
+                 sentinel == NULL                   ? "out of memory"
+                 : sentinel->err                    ? sentinel->errstr
+                 : reply == NULL                    ? "no answer"
+                 : reply->type == REDIS_REPLY_ERROR ? reply->str
+                                                    : "the name is not among those it watches");
+    }
+    sam_redis_reply_free(reply);
+    if (sentinel != NULL)
+        redisFree(sentinel);
+    return known ? SAM_OK : SAM_UNAVAILABLE;
+}
+
+/* One host after the other, until one is, or names, a primary. */
+static sam_status connect_to_any(sam_redis *redis, sam_error *err)
+{
+    const sam_redis_place *place = &redis->place;
+    sam_status status = SAM_UNAVAILABLE;
+    for (size_t i = 0; i <= place->other_count && status != SAM_OK; i++) {
+        char primary[256];
+        unsigned port;
+        const char *host = host_of(place, i, &port);
+        status = SAM_OK;
+        if (place->master != NULL) {
+            status = ask_sentinel(redis, host, port, primary, &port, err);
+            host = primary;
+        }
+        if (status == SAM_OK)
+            status = connect_to(redis, host, port, err);
+        if (status == SAM_OK)
+            status = refuse_replica(redis, err);
+    }
+    return status;
+}
+
+static sam_status connect_once(sam_redis *redis, sam_error *err)
+{
+    const sam_redis_place *place = &redis->place;
+    if (redis->node > 0) {
+        char host[256];
+        unsigned port = redis->nodes[redis->node].port;
+        memcpy(host, redis->nodes[redis->node].host, sizeof host);
+        sam_status status = connect_to(redis, host, port, err);
+        if (status != SAM_OK) /* it may be gone for good: the others know who has taken its place */
+            forget_nodes(redis);
+        return status;
+    }
+    if (place->master != NULL || place->other_count > 0)
+        return connect_to_any(redis, err);
+    return connect_to(redis, place->host, place->port, err);
 }
 
 /* So that a thousand clients of a Redis that comes back do not all knock at once: half fixed, half chance. */
@@ -270,20 +396,114 @@ static void drop_if_hung_up(sam_redis *redis)
         disconnect(redis);
 }
 
+/* ---- a cluster: to the node that has the key ---- */
+
+static void use_node(sam_redis *redis, size_t node)
+{
+    if (node == redis->node)
+        return;
+    redis->nodes[redis->node].context = redis->context;
+    redis->node = node;
+    redis->context = redis->nodes[node].context;
+    redis->nodes[node].context = NULL;
+}
+
+/* To the node that has, or had, the slot. */
+static void use_node_of(sam_redis *redis, int slot)
+{
+    if (redis->node_of_slot != NULL && slot >= 0 && redis->node_of_slot[slot] != 0)
+        use_node(redis, redis->node_of_slot[slot]);
+}
+
+static bool begin_nodes(sam_redis *redis)
+{
+    if (redis->nodes != NULL)
+        return true;
+    redis->nodes = sam_alloc(NODES_MAX, sizeof *redis->nodes);
+    redis->node_of_slot = sam_alloc(SAM_REDIS_SLOTS, 1);
+    if (redis->nodes == NULL || redis->node_of_slot == NULL) {
+        forget_nodes(redis);
+        return false;
+    }
+    redis->node_count = 1;
+    return true;
+}
+
+static size_t node_at(sam_redis *redis, const char *host, unsigned port)
+{
+    size_t node = 1;
+    while (node < redis->node_count && (redis->nodes[node].port != port || strcmp(redis->nodes[node].host, host) != 0))
+        node++;
+    if (node == redis->node_count && node < NODES_MAX) {
+        redis->nodes[node] = (cluster_node){.port = port};
+        snprintf(redis->nodes[node].host, sizeof redis->nodes[node].host, "%s", host);
+        redis->node_count++;
+    }
+    return node;
+}
+
+/* Goes where the last answer sent us. */
+static sam_status follow_move(sam_redis *redis, const sam_redis_move *move, sam_error *err)
+{
+    char host[256];
+    if (!begin_nodes(redis))
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for the nodes of the cluster at %s", redis->place.shown);
+    const char *here = redis->node > 0 ? redis->nodes[redis->node].host : redis->place.host;
+    snprintf(host, sizeof host, "%s", move->host[0] != 0 || here == NULL ? move->host : here);
+    size_t node = node_at(redis, host, move->port);
+    if (node == NODES_MAX) {
+        forget_nodes(redis);
+        return sam_fail(err, SAM_UNAVAILABLE, "the cluster at %s has named more than %u nodes", redis->place.shown,
+                        NODES_MAX - 1);
+    }
+    if (!move->once)
+        redis->node_of_slot[move->slot] = (uint8_t)node;
+    use_node(redis, node);
+    sam_status status = move->once ? ensure_connected(redis, err) : SAM_OK;
+    return status == SAM_OK && move->once ? greet(redis, err, 1, (const char *[]){"ASKING"}) : status;
+}
+
+static sam_status lost_way(const sam_redis *redis, sam_error *err)
+{
+    return sam_fail(err, SAM_UNAVAILABLE, "the nodes of the cluster at %s send us to and fro", redis->place.shown);
+}
+
+/* One command to the right node. What was answered with MOVED or ASK was not done, so it may be sent again. */
+static sam_status ask(sam_redis *redis, uint32_t timeout_ms, redisReply **reply, sam_error *err, int count,
+                      const char *const *words, const size_t *lengths)
+{
+    use_node_of(redis, redis->node_of_slot == NULL ? -1 : sam_redis_slot(count, words, lengths));
+    for (int hop = 0; hop < HOPS_MAX; hop++) {
+        sam_redis_move move;
+        drop_if_hung_up(redis);
+        sam_status status = ensure_connected(redis, err);
+        if (status == SAM_OK)
+            status = exchange(redis, timeout_ms, reply, err, count, words, lengths);
+        if (status != SAM_OK || !sam_redis_move_of(&move, *reply))
+            return status;
+        sam_redis_reply_free(*reply);
+        *reply = NULL;
+        status = follow_move(redis, &move, err);
+        if (status != SAM_OK)
+            return status;
+    }
+    return lost_way(redis, err);
+}
+
 sam_status sam_redis_command_within(sam_redis *redis, uint32_t timeout_ms, redisReply **reply, sam_error *err,
                                     int count, const char *const *words, const size_t *lengths)
 {
     *reply = NULL;
-    drop_if_hung_up(redis);
-    sam_status status = ensure_connected(redis, err);
-    if (status == SAM_OK)
-        status = exchange(redis, timeout_ms, reply, err, count, words, lengths);
+    sam_status status = ask(redis, timeout_ms, reply, err, count, words, lengths);
+    bool demoted = status == SAM_OK && (*reply)->type == REDIS_REPLY_ERROR && strstr((*reply)->str, "READONLY") != NULL;
     if (status == SAM_OK)
         status = sam_redis_error_of(*reply, err);
     if (status != SAM_OK) {
         sam_redis_reply_free(*reply);
         *reply = NULL;
     }
+    if (demoted) /* a replica now: the next attempt looks for the primary */
+        forget_nodes(redis);
     return status;
 }
 
@@ -347,6 +567,7 @@ void sam_redis_reply_free(redisReply *reply)
 struct sam_redis_batch {
     sam_redis *redis;
     size_t count, room;
+    int slot;        /* of the first command's key */
     char **commands; /* formatted, hiredis's memory */
     size_t *lengths;
     redisReply **replies;
@@ -386,6 +607,8 @@ sam_status sam_redis_batch_add(sam_redis_batch *batch, sam_error *err, int count
     int length = batch_grow(batch) ? redisFormatCommandArgv(&command, count, argv, lengths) : -1;
     if (length < 0)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for a batch of %zu Redis commands", batch->count + 1);
+    if (batch->count == 0)
+        batch->slot = sam_redis_slot(count, words, lengths);
     batch->commands[batch->count] = command;
     batch->lengths[batch->count++] = (size_t)length;
     return SAM_OK;
@@ -408,7 +631,7 @@ static sam_status batch_send(sam_redis_batch *batch, sam_error *err)
     return flush_out(batch->redis, err);
 }
 
-sam_status sam_redis_batch_run(sam_redis_batch *batch, redisReply *const **replies, size_t *count, sam_error *err)
+static sam_status batch_once(sam_redis_batch *batch, sam_error *err)
 {
     sam_redis *redis = batch->redis;
     drop_replies(batch);
@@ -422,6 +645,20 @@ sam_status sam_redis_batch_run(sam_redis_batch *batch, redisReply *const **repli
     while (status == SAM_OK && batch->replied < batch->count) {
         status = read_reply(redis, redis->command_timeout_ms, &batch->replies[batch->replied], err);
         batch->replied += status == SAM_OK;
+    }
+    return status;
+}
+
+sam_status sam_redis_batch_run(sam_redis_batch *batch, redisReply *const **replies, size_t *count, sam_error *err)
+{
+    sam_redis_move move;
+    use_node_of(batch->redis, batch->slot);
+    sam_status status = batch_once(batch, err);
+    for (int hop = 1; status == SAM_OK && batch->count > 0 && sam_redis_move_of(&move, batch->replies[0]); hop++) {
+        move.once = false; /* ASK holds for one command only; then the rest is answered with MOVED or TRYAGAIN */
+        status = hop < HOPS_MAX ? follow_move(batch->redis, &move, err) : lost_way(batch->redis, err);
+        if (status == SAM_OK)
+            status = batch_once(batch, err);
     }
     *replies = batch->replies;
     *count = status == SAM_OK ? batch->replied : 0;

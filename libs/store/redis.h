@@ -31,7 +31,10 @@ typedef struct sam_redis sam_redis;
 
 typedef struct sam_redis_options { /* right when zeroed; texts are copied */
     /* "host:port" (NULL: 127.0.0.1:6379), "unix:/path", or redis://[user[:password]@]host[:port][/database] with
-     * percent-encoding. rediss:// is UNSUPPORTED: hiredis 0.14 has no TLS. */
+     * percent-encoding. Where several hosts stand, with commas between, the first that is a primary is used.
+     * sentinel://[user[:password]@]host[:port],.../name[/database]: the sentinels are asked where the primary is; user
+     * and password are for Redis. A node of a cluster may send us on to others. rediss:// is UNSUPPORTED: hiredis 0.14
+     * has no TLS. */
     const char *address;
     const char *user, *password; /* before those in the address; a password alone is the default user's */
     unsigned database;

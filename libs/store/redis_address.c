@@ -1,5 +1,6 @@
 #include "store/redis_address.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 #include "base/text.h"
 
@@ -7,12 +8,14 @@
 
 #define DEFAULT_ADDRESS "127.0.0.1:6379"
 #define DEFAULT_PORT    6379u
+#define SENTINEL_PORT   26379u
 
 static sam_status not_understood(const char *shown, sam_error *err)
 {
     return sam_fail(err, SAM_INVALID,
-                    "the Redis address \"%s\" is not understood: expected HOST:PORT, unix:/PATH or "
-                    "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]",
+                    "the Redis address \"%s\" is not understood: expected HOST:PORT, unix:/PATH, "
+                    "redis://[USER[:PASSWORD]@]HOST[:PORT][,HOST...][/DATABASE] or "
+                    "sentinel://[USER[:PASSWORD]@]HOST[:PORT][,HOST...]/NAME[/DATABASE]",
                     shown);
 }
 
@@ -36,11 +39,10 @@ static bool unescape(char *text)
     return true;
 }
 
-/* "host:port", "[::1]:port"; a port may be missing. */
-static bool take_host(sam_redis_place *place, const char *text, size_t length)
+/* "host:port", "[::1]:port"; where the port is missing, *given stays. */
+static bool take_host(char **host, unsigned *given, const char *text, size_t length)
 {
     const char *end = text + length, *colon = memrchr(text, ':', length), *host_end = end;
-    place->port = DEFAULT_PORT;
     if (length > 0 && text[0] == '[' && end[-1] == ']')
         colon = NULL;
     if (colon != NULL) {
@@ -51,7 +53,7 @@ static bool take_host(sam_redis_place *place, const char *text, size_t length)
         memcpy(digits, colon + 1, (size_t)(end - colon - 1));
         if (!sam_parse_u64(digits, &port) || port == 0 || port > 65535)
             return false;
-        place->port = (unsigned)port;
+        *given = (unsigned)port;
         host_end = colon;
     }
     bool bracketed = host_end - text >= 2 && text[0] == '[' && host_end[-1] == ']';
@@ -59,8 +61,29 @@ static bool take_host(sam_redis_place *place, const char *text, size_t length)
     host_end -= bracketed;
     if (host_end <= text || (!bracketed && memchr(text, ':', (size_t)(host_end - text)) != NULL))
         return false;
-    place->host = sam_strndup(text, (size_t)(host_end - text));
-    return place->host != NULL;
+    *host = sam_strndup(text, (size_t)(host_end - text));
+    return *host != NULL;
+}
+
+/* One host, or several with commas between. */
+static bool take_hosts(sam_redis_place *place, const char *text, size_t length, unsigned usual_port)
+{
+    const char *end = text + length, *comma = memchr(text, ',', length);
+    place->port = usual_port;
+    if (!take_host(&place->host, &place->port, text, (size_t)((comma == NULL ? end : comma) - text)))
+        return false;
+    while (comma != NULL) {
+        size_t i = place->other_count;
+        const char *next = comma + 1;
+        comma = memchr(next, ',', (size_t)(end - next));
+        if (i == SAM_REDIS_HOSTS_MAX - 1)
+            return false;
+        place->other_ports[i] = usual_port;
+        if (!take_host(&place->others[i], &place->other_ports[i], next, (size_t)((comma == NULL ? end : comma) - next)))
+            return false;
+        place->other_count++;
+    }
+    return true;
 }
 
 static bool take_credentials(sam_redis_place *place, const char *text, size_t length)
@@ -74,22 +97,42 @@ static bool take_credentials(sam_redis_place *place, const char *text, size_t le
     return (place->user == NULL || unescape(place->user)) && (place->password == NULL || unescape(place->password));
 }
 
-static bool take_url(sam_redis_place *place, const char *rest)
+/* "[user[:password]@]hosts"; `*rest` goes on with what follows it. */
+static bool take_authority(sam_redis_place *place, const char **rest, unsigned usual_port)
 {
-    size_t length = strcspn(rest, "/");
-    const char *at = memrchr(rest, '@', length);
-    if (at != NULL && !take_credentials(place, rest, (size_t)(at - rest)))
+    size_t length = strcspn(*rest, "/");
+    const char *at = memrchr(*rest, '@', length);
+    if (at != NULL && !take_credentials(place, *rest, (size_t)(at - *rest)))
         return false;
-    const char *host = at == NULL ? rest : at + 1;
-    if (!take_host(place, host, (size_t)(rest + length - host)))
-        return false;
-    if (rest[length] == 0 || rest[length + 1] == 0)
-        return true;
+    const char *hosts = at == NULL ? *rest : at + 1;
+    *rest += length;
+    return take_hosts(place, hosts, (size_t)(*rest - hosts), usual_port);
+}
+
+/* "", "/" or "/3" */
+static bool take_database(sam_redis_place *place, const char *path)
+{
     uint64_t database;
-    if (!sam_parse_u64(rest + length + 1, &database) || database > 65535)
+    if (path[0] == 0 || path[1] == 0)
+        return true;
+    if (!sam_parse_u64(path + 1, &database) || database > 65535)
         return false;
     place->database = (unsigned)database;
     return true;
+}
+
+static bool take_url(sam_redis_place *place, const char *rest)
+{
+    return take_authority(place, &rest, DEFAULT_PORT) && take_database(place, rest);
+}
+
+static bool take_sentinel_url(sam_redis_place *place, const char *rest)
+{
+    if (!take_authority(place, &rest, SENTINEL_PORT) || rest[0] != '/')
+        return false;
+    size_t length = strcspn(rest + 1, "/");
+    place->master = length == 0 ? NULL : sam_strndup(rest + 1, length);
+    return place->master != NULL && unescape(place->master) && take_database(place, rest + 1 + length);
 }
 
 static bool copy_text(char **to, const char *text)
@@ -107,15 +150,34 @@ static bool take_address(sam_redis_place *place, const char *address)
     }
     if (strncmp(address, "redis://", 8) == 0)
         return take_url(place, address + 8);
-    return take_host(place, address, strlen(address));
+    if (strncmp(address, "sentinel://", 11) == 0)
+        return take_sentinel_url(place, address + 11);
+    return take_hosts(place, address, strlen(address), DEFAULT_PORT);
+}
+
+static void put_host(sam_buffer *text, const char *host, unsigned port)
+{
+    sam_put_format(text, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 }
 
 static bool name_for_people(sam_redis_place *place)
 {
-    if (place->socket_path != NULL)
-        place->shown = sam_format("unix:%s", place->socket_path);
-    else
-        place->shown = sam_format(strchr(place->host, ':') != NULL ? "[%s]:%u" : "%s:%u", place->host, place->port);
+    sam_buffer text = {0};
+    if (place->socket_path != NULL) {
+        sam_put_format(&text, "unix:%s", place->socket_path);
+    } else {
+        sam_put_text(&text, place->master != NULL ? "sentinel://" : "");
+        put_host(&text, place->host, place->port);
+        for (size_t i = 0; i < place->other_count; i++) {
+            sam_put_text(&text, ",");
+            put_host(&text, place->others[i], place->other_ports[i]);
+        }
+        if (place->master != NULL)
+            sam_put_format(&text, "/%s", place->master);
+    }
+    if (!text.failed)
+        place->shown = sam_strndup((const char *)text.bytes, text.length);
+    sam_buffer_free(&text);
     return place->shown != NULL;
 }
 
@@ -139,6 +201,9 @@ sam_status sam_redis_place_of(sam_redis_place *place, const sam_redis_options *o
 void sam_redis_place_free(sam_redis_place *place)
 {
     sam_free(place->host);
+    for (size_t i = 0; i < SAM_REDIS_HOSTS_MAX - 1; i++)
+        sam_free(place->others[i]);
+    sam_free(place->master);
     sam_free(place->socket_path);
     sam_free(place->user);
     sam_free(place->password);

@@ -1,4 +1,5 @@
-/* Where a Redis is and who we are to it, read from what people write: "host:port", "unix:/path", "redis://...".
+/* Where a Redis is and who we are to it, read from what people write: "host:port", "unix:/path", "redis://...",
+ * several hosts with commas between, or "sentinel://host,host/name".
  *
  *     sam_redis_place place;
  *     status = sam_redis_place_of(&place, &(sam_redis_options){.address = "redis://:secret@db:6379/2"}, err);
@@ -10,10 +11,16 @@
 
 #include "store/redis.h"
 
+#define SAM_REDIS_HOSTS_MAX 16u
+
 typedef struct sam_redis_place {
     char *host; /* NULL for a socket in the file system */
     unsigned port;
-    char *socket_path;     /* NULL for TCP */
+    char *others[SAM_REDIS_HOSTS_MAX - 1]; /* further hosts, to be tried in turn */
+    unsigned other_ports[SAM_REDIS_HOSTS_MAX - 1];
+    size_t other_count;
+    char *master;      /* the hosts are sentinels, who know where the primary of this name is; NULL: they are Redis */
+    char *socket_path; /* NULL for TCP */
     char *user, *password; /* NULL: none */
     unsigned database;
     char *shown; /* for people: never with a password */
