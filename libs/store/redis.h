@@ -84,6 +84,7 @@ sam_status sam_redis_bytes(const redisReply *reply, const char *what, const char
 sam_status sam_redis_array(const redisReply *reply, const char *what, size_t least, redisReply *const **elements,
                            size_t *count, sam_error *err);
 sam_status sam_redis_error_of(const redisReply *reply, sam_error *err); /* OK where it is no error reply */
+bool sam_redis_is_crossslot(const sam_error *err); /* one command asked for keys of several nodes of a cluster */
 
 /* ---- a pool for the threads of a server ---- */
 typedef struct sam_redis_pool sam_redis_pool;

@@ -116,6 +116,11 @@ static const char *without_prefix(const char *text)
     return text + (*text == '-');
 }
 
+bool sam_redis_is_crossslot(const sam_error *err)
+{
+    return strstr(err->text, "CROSSSLOT") != NULL;
+}
+
 sam_status sam_redis_error_of(const redisReply *reply, sam_error *err)
 {
     if (reply->type != REDIS_REPLY_ERROR)

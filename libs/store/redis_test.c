@@ -167,6 +167,10 @@ static void addresses_are_read_as_people_write_them(void **state)
         {"unix:/a b", "unix:/a b", NULL, NULL, 0},
         {"redis://u:p%40ss@h:1/3", "h:1", "u", "p@ss", 3},
         {"redis://:x@h", "h:6379", NULL, "x", 0},
+        {"a,b:7,[::1]", "a:6379,b:7,[::1]:6379", NULL, NULL, 0},
+        {"redis://u:p@a:1,b:2/4", "a:1,b:2", "u", "p", 4},
+        {"sentinel://:x@a,b:7/primary", "sentinel://a:26379,b:7/primary", NULL, "x", 0},
+        {"sentinel://a/primary/3", "sentinel://a:26379/primary", NULL, NULL, 3},
     };
     for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++) {
         sam_redis_place place;
@@ -189,7 +193,14 @@ static void addresses_are_read_as_people_write_them(void **state)
                                       "redis://",
                                       "redis://:secret@",
                                       "redis://h/x",
-                                      "redis://:%zz@h"};
+                                      "redis://:%zz@h",
+                                      "a,",
+                                      ",b",
+                                      "a,,b",
+                                      "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+                                      "sentinel://a",
+                                      "sentinel://a/",
+                                      "sentinel:///name"};
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
         sam_redis *none;
         sam_error err = {0};

@@ -16,6 +16,7 @@
 #define BLOCK_MS      500u
 #define PAGE_ROUNDS   512u
 #define AFTER_FAIL_MS 200u
+#define APART_MS      100u /* between looks at logs that cannot be waited for together, in a cluster */
 
 static bool stopping(void *user)
 {
@@ -214,8 +215,11 @@ static sam_status wait_for_news(gateway_follower *follower, sam_error *err)
         status = ask_for_news(follower, count, texts, &reply, err);
     if (status == SAM_OK && reply != NULL)
         status = read_grown(follower, reply, err);
-    if (status == SAM_INVALID) /* one of the keys is no stream: which, shows when each is read */
+    if (status == SAM_INVALID) { /* one of the keys is no stream: which, shows when each is read; or on another node */
+        if (sam_redis_is_crossslot(err))
+            sam_sleep_ms(APART_MS);
         status = read_all(follower, err);
+    }
     sam_redis_reply_free(reply);
     sam_free(texts);
     return status;

@@ -75,7 +75,7 @@ static sam_status parse_options(settings *set, int argc, char **argv, sam_error 
 {
     const sam_option table[] = {
         {"listen", SAM_OPTION_TEXT, &set->listen, "ADDRESS", "where to serve HTTP; port 0: any free one"},
-        {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "host:port, unix:/path or redis://..."},
+        {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "host:port, unix:/path, redis://... or sentinel://..."},
         {"redis-user", SAM_OPTION_TEXT, &set->redis_user, "NAME", "user of Redis"},
         {"redis-user-file", SAM_OPTION_TEXT, &set->redis_user_file, "FILE", "file whose first line is that user"},
         {"redis-password", SAM_OPTION_TEXT, &set->redis_password, "TEXT", "password (other users can see flags)"},

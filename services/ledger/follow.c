@@ -19,6 +19,8 @@
 
 #define TICK_MS 250
 #define KEEP_MS 10000
+/* Between looks at the logs, where they cannot be waited for together. */
+#define APART_MS 20
 
 typedef struct followed_run {
     struct followed_run *next;
@@ -35,6 +37,7 @@ typedef struct round_trip {
     followed_run **runs;
     size_t count;
     uint64_t ticked_ms;
+    bool apart; /* a cluster: the logs lie on several nodes, and are asked for one by one */
     sam_redis *redis;
 } round_trip;
 
@@ -221,39 +224,56 @@ static void learn_from(ledger_follower *follower, const round_trip *trip, const 
         }
 }
 
-/* XREAD COUNT 1 BLOCK 250 STREAMS keys... ids... */
-static bool build_read(ledger_follower *follower, const round_trip *trip, sam_arena *arena, const char ***words)
+/* XREAD COUNT 1 BLOCK 250 STREAMS keys... ids..., of `count` runs from `first` on */
+static bool build_read(ledger_follower *follower, const round_trip *trip, size_t first, size_t count, sam_arena *arena,
+                       const char ***words)
 {
-    static const char *const HEAD[] = {"XREAD", "COUNT", "1", "BLOCK", "250", "STREAMS"};
-    *words = sam_arena_array(arena, 6 + 2 * trip->count, sizeof **words);
-    char *ids = sam_arena_array(arena, trip->count, 32);
+    const char *const HEAD[] = {"XREAD", "COUNT", "1", "BLOCK", trip->apart ? "1" : "250", "STREAMS"};
+    *words = sam_arena_array(arena, 6 + 2 * count, sizeof **words);
+    char *ids = sam_arena_array(arena, count, 32);
     if (*words == NULL || ids == NULL)
         return false;
     memcpy(*words, HEAD, sizeof HEAD);
     pthread_mutex_lock(&follower->lock);
-    for (size_t i = 0; i < trip->count; i++) {
-        snprintf(ids + 32 * i, 32, "%" PRIu64 "-0", trip->runs[i]->head);
-        (*words)[6 + i] = trip->runs[i]->run->log_key;
-        (*words)[6 + trip->count + i] = ids + 32 * i;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(ids + 32 * i, 32, "%" PRIu64 "-0", trip->runs[first + i]->head);
+        (*words)[6 + i] = trip->runs[first + i]->run->log_key;
+        (*words)[6 + count + i] = ids + 32 * i;
     }
     pthread_mutex_unlock(&follower->lock);
     return true;
 }
 
-static sam_status read_logs(ledger_follower *follower, const round_trip *trip, sam_error *err)
+static sam_status read_some(ledger_follower *follower, const round_trip *trip, size_t first, size_t count,
+                            sam_error *err)
 {
     sam_arena arena = {0};
     const char **words;
     redisReply *reply = NULL;
     sam_status status = SAM_NO_MEMORY;
-    if (build_read(follower, trip, &arena, &words))
-        status =
-            sam_redis_command_within(trip->redis, TICK_MS + 5000, &reply, err, (int)(6 + 2 * trip->count), words, NULL);
+    if (build_read(follower, trip, first, count, &arena, &words))
+        status = sam_redis_command_within(trip->redis, TICK_MS + 5000, &reply, err, (int)(6 + 2 * count), words, NULL);
     if (status == SAM_OK && reply->type == REDIS_REPLY_ARRAY)
         for (size_t i = 0; i < reply->elements; i++)
             learn_from(follower, trip, reply->element[i]);
     sam_redis_reply_free(reply);
     sam_arena_free(&arena);
+    return status;
+}
+
+static sam_status read_logs(ledger_follower *follower, round_trip *trip, sam_error *err)
+{
+    sam_status status = SAM_OK;
+    if (!trip->apart)
+        status = read_some(follower, trip, 0, trip->count, err);
+    if (status != SAM_OK && sam_redis_is_crossslot(err))
+        trip->apart = true;
+    if (!trip->apart)
+        return status;
+    status = SAM_OK;
+    for (size_t i = 0; i < trip->count && status == SAM_OK; i++)
+        status = read_some(follower, trip, i, 1, err);
+    sam_sleep_ms(APART_MS);
     return status;
 }
 

@@ -19,7 +19,7 @@
 typedef struct settings {
     const char *listen, *redis, *redis_user, *redis_user_file, *redis_password, *redis_password_file, *tokens,
         *tls_cert, *tls_key;
-    uint64_t max_connections, max_per_client, rate, wait_ms_max, wait_redis, threads;
+    uint64_t replicas, max_connections, max_per_client, rate, wait_ms_max, wait_redis, threads;
     char *secrets[2]; /* contents of files, for the life of the process */
     sam_access *access;
 } settings;
@@ -76,11 +76,13 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
 {
     const sam_option table[] = {
         {"listen", SAM_OPTION_TEXT, &set->listen, "ADDRESS", "where to serve HTTP; port 0: any free one"},
-        {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "host:port, unix:/path or redis://..."},
+        {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "host:port, unix:/path, redis://... or sentinel://..."},
         {"redis-user", SAM_OPTION_TEXT, &set->redis_user, "NAME", "user of Redis"},
         {"redis-user-file", SAM_OPTION_TEXT, &set->redis_user_file, "FILE", "file whose first line is that user"},
         {"redis-password", SAM_OPTION_TEXT, &set->redis_password, "TEXT", "password (other users can see flags)"},
         {"redis-password-file", SAM_OPTION_TEXT, &set->redis_password_file, "FILE", "file with the password"},
+        {"redis-replicas", SAM_OPTION_COUNT, &set->replicas, "N",
+         "replicas of Redis that must have what is acknowledged, 0 to 16 (Sentinel, Cluster)"},
         {"tokens", SAM_OPTION_TEXT, &set->tokens, "FILE",
          "bearer tokens with roles (docs/operations.md), read again when it changes; none: open to all"},
         {"tls-cert", SAM_OPTION_TEXT, &set->tls_cert, "FILE", "certificate and its chain in PEM: serve HTTPS"},
@@ -105,6 +107,8 @@ static sam_status parse(settings *set, int argc, char **argv, sam_error *err)
         return sam_fail(err, SAM_INVALID,
                         "--wait-ms-max is at most 3600000, --max-connections and --max-per-client 1000000, "
                         "--threads 1024");
+    if (status == SAM_OK && set->replicas > 16)
+        return sam_fail(err, SAM_INVALID, "--redis-replicas is at most 16");
     return status == SAM_OK ? read_secrets(set, err) : status;
 }
 
@@ -161,6 +165,8 @@ static sam_status ledger_open(ledger_service *ledger, const settings *set, sam_e
     sam_status status = ledger_gauges_init(ledger, err);
     if (status == SAM_OK)
         status = ledger_scripts_init(&ledger->scripts, err);
+    if (status == SAM_OK)
+        ledger->scripts.replicas = (uint32_t)set->replicas;
     if (status == SAM_OK)
         status = sam_redis_pool_new(&ledger->redis, &options, err);
     return status == SAM_OK ? reach_redis(ledger, set->wait_redis, err) : status;

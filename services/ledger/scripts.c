@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Shorter than a worker's patience: it sends again what was not acknowledged. */
+#define REPLICAS_WAIT_MS "1000"
+
 extern const char ledger_lua_common[];
 #define X(name, file) extern const char ledger_lua_##file[];
 LEDGER_SCRIPT_TABLE(X)
@@ -101,6 +104,25 @@ void ledger_call_u64(ledger_call *call, uint64_t value)
     ledger_call_bytes(call, call->failed ? NULL : sam_arena_strndup(&call->arena, at, length), length);
 }
 
+/* A failover may make any replica the primary: what only the lost one had is lost then. */
+sam_status ledger_await_replicas(const ledger_scripts *scripts, sam_redis *redis, sam_error *err)
+{
+    char wanted[12];
+    redisReply *reply;
+    uint64_t have = 0;
+    if (scripts->replicas == 0)
+        return SAM_OK;
+    snprintf(wanted, sizeof wanted, "%u", scripts->replicas);
+    sam_status status = sam_redis_words(redis, &reply, err, "WAIT", wanted, REPLICAS_WAIT_MS, NULL);
+    if (status == SAM_OK)
+        status = sam_redis_u64(reply, "WAIT", &have, err);
+    sam_redis_reply_free(reply);
+    if (status == SAM_OK && have < scripts->replicas)
+        return sam_fail(err, SAM_UNAVAILABLE, "%u of the %u replicas of Redis that must have it have it",
+                        (unsigned)have, scripts->replicas);
+    return status;
+}
+
 sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
                            redisReply **reply, sam_error *err)
 {
@@ -111,6 +133,12 @@ sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_sc
     else
         status = sam_script_call(&scripts->script[which], redis, reply, err, KEY_COUNT, call->words, call->count,
                                  call->lengths);
+    if (status == SAM_OK && which != LEDGER_GATHER && which != LEDGER_DESCRIBE)
+        status = ledger_await_replicas(scripts, redis, err);
+    if (status != SAM_OK) {
+        sam_redis_reply_free(*reply);
+        *reply = NULL;
+    }
     sam_arena_free(&call->arena);
     return status;
 }

@@ -37,6 +37,7 @@ typedef enum ledger_script {
 typedef struct ledger_scripts {
     sam_script script[LEDGER_SCRIPT_COUNT];
     char *source[LEDGER_SCRIPT_COUNT];
+    uint32_t replicas; /* of Redis that must have what was written before it is acknowledged */
 } ledger_scripts;
 
 sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err);
@@ -55,7 +56,11 @@ void ledger_call_text(ledger_call *call, const char *text);                  /* 
 void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length); /* borrowed */
 void ledger_call_u64(ledger_call *call, uint64_t value);
 void ledger_call_format(ledger_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* UNAVAILABLE, too, where it was done but too few replicas have it: what is called again changes nothing. */
 sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
                            redisReply **reply, sam_error *err);
+
+/* After a write on this connection: as ledger_call_run does it. At once where no replicas are asked for. */
+sam_status ledger_await_replicas(const ledger_scripts *scripts, sam_redis *redis, sam_error *err);
 
 #endif

@@ -54,12 +54,12 @@ static sam_status integers_of(const redisReply *reply, size_t first, size_t coun
 
 /* ---- create, join ---- */
 
-static sam_status list_run(sam_redis *redis, const char *id, sam_error *err)
+static sam_status list_run(const ledger_service *ledger, sam_redis *redis, const char *id, sam_error *err)
 {
     redisReply *reply;
     sam_status status = sam_redis_words(redis, &reply, err, "SADD", LEDGER_RUNS_KEY, id, NULL);
     sam_redis_reply_free(reply);
-    return status;
+    return status == SAM_OK ? ledger_await_replicas(&ledger->scripts, redis, err) : status;
 }
 
 sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, uint64_t past,
@@ -85,7 +85,7 @@ sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_man
         status = sam_redis_u64(reply, "create", &made, err);
     sam_redis_reply_free(reply);
     *created = made == 1;
-    return status == SAM_OK ? list_run(redis, manifest->id_hex, err) : status;
+    return status == SAM_OK ? list_run(ledger, redis, manifest->id_hex, err) : status;
 }
 
 sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,

@@ -171,7 +171,10 @@ static sam_status encode_from_log(sam_buffer *out, sam_sync_reply *reply, const 
 {
     redisReply *log = NULL;
     sam_sync_reply own = {0}; /* of it, the rounds */
-    sam_status status = ledger_read_log(redis, turn->run, turn->asked.cursor, turn->run->reach, &log, err);
+    /* None beyond the head that was told: what came since may be on no replica of Redis yet. */
+    uint64_t behind = turn->head - turn->asked.cursor;
+    uint64_t count = behind < turn->run->reach ? behind : turn->run->reach;
+    sam_status status = ledger_read_log(redis, turn->run, turn->asked.cursor, count, &log, err);
     if (status == SAM_OK)
         status = add_rounds(&own, turn, log, err);
     if (status == SAM_OK) {
