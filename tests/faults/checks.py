@@ -77,7 +77,7 @@ def replay(log):
 
 
 def check_promises(log, observed):
-    findings = []
+    findings = [] if observed.promised else ["no result was acknowledged, and yet the run is over"]
     for (kind, number, index, worker), codes in observed.promised.items():
         if kind == messages.SLOT and log.rounds[number].slots[index] != (worker, codes):
             findings.append(f"round {number}, slot {index} of worker {worker} was acknowledged as {codes.hex()}; the "

@@ -46,28 +46,55 @@ class Reader:
             if byte < 128:
                 return value
 
+    def difference(self, expected):
+        """A varint of the zigzag of x - expected."""
+        value = self.varint()
+        return expected + (value >> 1 ^ -(value & 1))
+
+    def work(self, before):
+        """(kind, round, index) of a result or lease; `before`: that of the one before."""
+        kind, = self.fields("B")
+        if kind == 0:
+            kind, number, index = before
+            return kind, number, self.difference(index + 1)
+        return kind, self.varint(), self.varint()
+
 
 def sync_request(body):
+    """None where these bytes are no such request."""
     reader = Reader(body)
-    if reader.take(4) != b"SYQ1":
+    if reader.take(4) != b"SYQ2":
         return None
-    worker, cursor, wants, _wait_ms, leaving, count = reader.fields("IQIIBI")
-    results = []
-    for _ in range(count):
-        kind, number, index, _elapsed_ms = reader.fields("BQII")
-        payload = reader.take(reader.fields("I")[0]) if kind == SLOT else reader.fields("IIQ")
-        results.append(Result(kind, number, index, payload))
-    return Request(worker, cursor, wants, leaving, results)
+    worker, cursor, wants, _wait_ms = (reader.varint() for _ in range(4))
+    leaving, = reader.fields("B")
+    results, before, codes = [], None, 0
+    for _ in range(reader.varint()):
+        same = reader.content[reader.at] == 0
+        before = reader.work(before)
+        _elapsed_ms = reader.varint()
+        if before[0] == SLOT:
+            codes = codes if same else reader.varint()
+            payload = reader.take(codes)
+        else:
+            payload = (reader.varint(), reader.varint(), reader.varint())
+        results.append(Result(*before, payload))
+    return Request(worker, cursor, wants, leaving & 1, results) if reader.at == len(body) else None
 
 
 def sync_reply(body):
+    """None where these bytes are no such reply."""
     reader = Reader(body)
-    if reader.take(4) != b"SYR1":
+    if reader.take(4) != b"SYR2":
         return None
-    status, head, refused, count = reader.fields("BQII")
-    rounds = [reader.take(reader.fields("I")[0]) for _ in range(count)]
-    leases = [reader.fields("BQII") for _ in range(reader.fields("I")[0])]
-    return Reply(status, head, refused, rounds, leases)
+    status, = reader.fields("B")
+    head, refused = reader.varint(), reader.varint()
+    rounds = [reader.take(reader.varint()) for _ in range(reader.varint())]
+    leases, before, valid, earlier = [], None, 0, 0
+    for _ in range(reader.varint()):
+        before = reader.work(before)
+        valid, earlier = reader.difference(valid + (valid - earlier)), valid
+        leases.append((*before, valid))
+    return Reply(status, head, refused, rounds, leases) if reader.at == len(body) else None
 
 
 class Log:

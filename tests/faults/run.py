@@ -86,8 +86,10 @@ def undisturbed(material, base):
     shutil.rmtree(folder)
 
 
-def one(seed, base, digest):
-    """In a process of its own: the schedule of a seed."""
+def one(seed, base, digest, until):
+    """In a process of its own: the schedule of a seed; None where it is too late to begin."""
+    if until is not None and time.monotonic() > until:
+        return None
     material = Material(base)
     material.digest = digest
     if machine.can()["clock"] is True:
@@ -164,6 +166,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule; the others follow")
     parser.add_argument("--jobs", type=int, default=2, help="schedules at a time")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="remember there what passed")
+    parser.add_argument("--seconds", type=float, default=None,
+                        help="begin no schedule after so many; the exit code is 2 where some are left")
     parser.add_argument("--show", action="store_true", help="print the schedules, and end")
     asked = parser.parse_args()
     seeds = range(asked.seed, asked.seed + asked.schedules)
@@ -173,10 +177,11 @@ def main():
     if subprocess.run(["redis-server", "--version"], capture_output=True, check=False).returncode != 0:
         print("SKIP: redis-server is not installed")
         return 77
-    return 0 if run_all(asked, seeds) else 1
+    return run_all(asked, seeds)
 
 
 def run_all(asked, seeds):
+    until = None if asked.seconds is None else time.monotonic() + asked.seconds
     for ability, able in machine.can().items():
         if able is not True:
             print(f"without {ability}: {able}")
@@ -191,15 +196,21 @@ def run_all(asked, seeds):
     if outcomes:
         print(f"{len(outcomes)} of {len(seeds)} schedules passed in an earlier call")
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
-        for future in concurrent.futures.as_completed(pool.submit(one, seed, base, material.digest) for seed in left):
-            outcomes.append(future.result())
-            tell(outcomes[-1], len(outcomes), len(seeds))
-            if not outcomes[-1].findings:
-                memory.add(outcomes[-1])
+        futures = [pool.submit(one, seed, base, material.digest, until) for seed in left]
+        for future in concurrent.futures.as_completed(futures):
+            if (outcome := future.result()) is None:
+                continue
+            outcomes.append(outcome)
+            tell(outcome, len(outcomes), len(seeds))
+            if not outcome.findings:
+                memory.add(outcome)
     good = totals(outcomes)
     if good:
         shutil.rmtree(base, ignore_errors=True)
-    return good
+    if good and len(outcomes) < len(seeds):
+        print(f"{len(seeds) - len(outcomes)} schedules are left: the same command goes on with them")
+        return 2
+    return 0 if good else 1
 
 
 if __name__ == "__main__":
