@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "beginning.h"
 #include "kept.h"
 #include "key.h"
 #include "session.h"
@@ -37,6 +38,7 @@ typedef struct sam_worker {
     bool complete;
 
     uint64_t slots, evaluations;
+    sam_beginning beginning;
 } sam_worker;
 
 /* ---- getting ready ---- */
@@ -103,13 +105,16 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
     if (status != SAM_OK)
         return status;
     worker->manifest = sam_session_manifest(worker->session);
+    sam_beginning_passed(&worker->beginning, "manifest");
     status = sam_model_open(&worker->model, options->model, err);
+    sam_beginning_passed(&worker->beginning, "model");
     if (status == SAM_OK)
         status = sam_replica_new(&worker->replica, worker->model, worker->manifest, err);
     if (status == SAM_OK)
         status = open_kept(worker, err);
     if (status == SAM_OK)
         status = load_data(worker, err);
+    sam_beginning_passed(&worker->beginning, "data");
     sam_engine_options engine = options->engine;
     if (engine.kernel == NULL)
         engine.kernel = worker->manifest->kernel;
@@ -126,6 +131,7 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
         status = sam_session_join(worker->session, sam_engine_kernels(worker->engine)->name,
                                   sam_engine_threads(worker->engine),
                                   worker->manifest->signed_records ? &worker->key : NULL, err);
+    sam_beginning_passed(&worker->beginning, "engine and join");
     return status;
 }
 
@@ -229,6 +235,8 @@ static sam_status compute_slot(sam_worker *worker, const sam_lease *lease, sam_e
     worker->result.codes = worker->codes;
     worker->result.code_count = worker->manifest->probes;
     worker->slots++;
+    sam_beginning_passed(&worker->beginning, "slot");
+    sam_beginning_say(&worker->beginning);
     sam_log_debug("round %llu slot %u: loss %.4f", (unsigned long long)lease->round, lease->index, loss);
     return SAM_OK;
 }
@@ -245,6 +253,7 @@ static sam_status evaluate_chunk(sam_worker *worker, const sam_lease *lease, sam
     if (status == SAM_OK) {
         worker->result.evaluation = sam_evaluation_of(worker->dev, first, count, outcomes, lease->round);
         worker->evaluations++;
+        sam_beginning_passed(&worker->beginning, "an evaluation");
     }
     sam_free(outcomes);
     return status;
@@ -271,6 +280,7 @@ static sam_status work(sam_worker *worker, const sam_lease *lease, sam_error *er
     }
     uint64_t began = sam_monotonic_ms(), head = sam_replica_rounds(worker->replica);
     worker->result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index};
+    sam_beginning_passed(&worker->beginning, "rounds and lease");
     sam_status status = sam_replica_seek(worker->replica, lease->round, err);
     if (status == SAM_OK)
         status =
@@ -309,6 +319,7 @@ static void say_digest(const sam_worker *worker)
 sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
 {
     sam_worker worker = {.options = options};
+    sam_beginning_start(&worker.beginning);
     sam_status status = open_parts(&worker, err);
     bool joined = status == SAM_OK;
     if (status == SAM_OK)
