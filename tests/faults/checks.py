@@ -97,6 +97,8 @@ def check_counts(log, world):
                         f"not {expected}")
     if run["unleased"] or run["leased"]:
         findings.append(f"{run['unleased']} + {run['leased']} pieces of work are left over")
+    if run["quarantined"]:
+        findings.append(f"workers {run['quarantined']} are in quarantine, and did nothing wrong")
     at = [evaluation["round"] for evaluation in run["evaluations"]]
     if sorted(at) != list(range(0, plan.ROUNDS + 1, plan.EVERY)):
         findings.append(f"the evaluations are of the rounds {at}")

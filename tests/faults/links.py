@@ -67,6 +67,8 @@ class Observed:
                 self._promise(request.worker, result)
 
     def _promise(self, worker, result):
+        if result.kind == messages.CHECK:
+            return  # an opinion about a slot that is in the log already
         for (kind, number, index, other) in [key for key in self.promised if key[:3] == result[:3]]:
             if other != worker:
                 self.broken.append(f"work {kind}:{number}:{index} was acknowledged to workers {other} and {worker}")

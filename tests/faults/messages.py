@@ -11,7 +11,7 @@ import hashlib
 import json
 import struct
 
-SLOT, EVALUATION = 1, 2
+SLOT, EVALUATION, CHECK = 1, 2, 3
 NO_VALUE = 0x80
 
 Result = collections.namedtuple("Result", "kind round index payload")  # payload: codes, or (examples, correct, loss)
@@ -72,7 +72,7 @@ def sync_request(body):
         same = reader.content[reader.at] == 0
         before = reader.work(before)
         _elapsed_ms = reader.varint()
-        if before[0] == SLOT:
+        if before[0] != EVALUATION:
             codes = codes if same else reader.varint()
             payload = reader.take(codes)
         else:

@@ -177,7 +177,7 @@ class World:
                                     "--kernel", "portable", "--name", name, "--wait-ms", "700"])
 
     def _create_run(self):
-        text = self.material.manifest(f"faults {self.schedule.seed}", self.schedule.quorum)
+        text = self.material.manifest(f"faults {self.schedule.seed}", self.schedule.quorum, self.schedule.verify_rate)
         host, port = self.http_links["ledger0"].upstream
         request = urllib.request.Request(f"http://{host}:{port}/v1/runs", data=text, method="POST")
         with urllib.request.urlopen(request, timeout=LIMIT) as reply:
