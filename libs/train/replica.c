@@ -179,13 +179,20 @@ static sam_status remember_encoded(sam_replica *replica, const uint8_t *bytes, s
     return status;
 }
 
+sam_status sam_replica_learn_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
+                                     size_t count, sam_error *err)
+{
+    sam_status status = SAM_OK;
+    for (size_t i = 0; status == SAM_OK && i < count; i++)
+        status = remember_encoded(replica, rounds[i], lengths[i], err);
+    return status;
+}
+
 sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
                                      size_t count, sam_error *err)
 {
     bool follows = replica->at == replica->rounds && !replica->averaged;
-    sam_status status = SAM_OK;
-    for (size_t i = 0; status == SAM_OK && i < count; i++)
-        status = remember_encoded(replica, rounds[i], lengths[i], err);
+    sam_status status = sam_replica_learn_encoded(replica, rounds, lengths, count, err);
     if (status == SAM_OK && follows)
         status = sam_replica_seek(replica, replica->rounds, err);
     return status;

@@ -32,6 +32,9 @@ sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_e
 /* As many encoded rounds of a log as it takes, from the one after the last seen; decodes them, moves once. */
 sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
                                      size_t count, sam_error *err);
+/* The same, but the state stays where it is until it is sought: who reads page after page moves once, at the end. */
+sam_status sam_replica_learn_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
+                                     size_t count, sam_error *err);
 
 /* The first `rounds` of a log, to a replica that has seen none; the log has as many. */
 sam_status sam_replica_apply_log(sam_replica *replica, const sam_samlog *log, uint64_t rounds, sam_error *err);

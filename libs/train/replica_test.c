@@ -150,7 +150,7 @@ static void encoded_rounds_move_the_state_at_once(void **state)
     (void)state;
     fixture f;
     begin(&f, SAM_SKETCH);
-    sam_replica *one_by_one = new_replica(&f), *at_once = new_replica(&f);
+    sam_replica *one_by_one = new_replica(&f), *at_once = new_replica(&f), *in_pages = new_replica(&f);
     const sam_round_shape shape = {SLOTS, PROBES};
     sam_buffer encoded[ROUNDS] = {0};
     const uint8_t *bytes[ROUNDS];
@@ -171,10 +171,18 @@ static void encoded_rounds_move_the_state_at_once(void **state)
     sam_digest a = digest_of(one_by_one), b = digest_of(at_once);
     expect_equal(&a, &b);
     assert_int_equal(sam_replica_apply_encoded(at_once, bytes, lengths, 1, &err), SAM_CONFLICT);
+    assert_int_equal(sam_replica_learn_encoded(in_pages, bytes, lengths, 3, &err), SAM_OK);
+    assert_int_equal(sam_replica_learn_encoded(in_pages, bytes + 3, lengths + 3, ROUNDS - 3, &err), SAM_OK);
+    assert_int_equal(sam_replica_rounds(in_pages), ROUNDS);
+    assert_int_equal(sam_replica_round(in_pages), 0);
+    assert_int_equal(sam_replica_seek(in_pages, ROUNDS, &err), SAM_OK);
+    b = digest_of(in_pages);
+    expect_equal(&a, &b);
     for (size_t r = 0; r < ROUNDS; r++)
         sam_buffer_free(&encoded[r]);
     sam_replica_free(one_by_one);
     sam_replica_free(at_once);
+    sam_replica_free(in_pages);
     end(&f);
 }
 

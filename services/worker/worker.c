@@ -186,7 +186,10 @@ static void write_status(const sam_worker *worker)
 static sam_status take_reply(sam_worker *worker, const sam_sync_reply *reply, sam_error *err)
 {
     sam_status status =
-        sam_replica_apply_encoded(worker->replica, reply->rounds, reply->round_lengths, reply->round_count, err);
+        sam_replica_learn_encoded(worker->replica, reply->rounds, reply->round_lengths, reply->round_count, err);
+    uint64_t rounds = sam_replica_rounds(worker->replica);
+    if (status == SAM_OK && rounds >= reply->head) /* else the next reply brings more, and one move does for all */
+        status = sam_replica_seek(worker->replica, rounds, err);
     if (status != SAM_OK)
         return status;
     sam_kept_add(worker->kept, reply->rounds, reply->round_lengths, reply->round_count);
