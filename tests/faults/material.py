@@ -30,7 +30,7 @@ class Material:
             stage.write_data(self.train, 80, 1)
             stage.write_data(self.dev, 40, 2)
 
-    def manifest(self, name, quorum=None, verify_rate=None):
+    def manifest(self, name, quorum=None, verify_rate=None, signed=False):
         values = {
             "format": "samara-run/1", "name": name, "mode": "sync", "objective": "choice", "estimator": "two-point",
             "base": digest_of(self.model), "data": {"dev": digest_of(self.dev), "train": digest_of(self.train)},
@@ -45,6 +45,8 @@ class Material:
             values["quorum"] = quorum
         if verify_rate:
             values["verify_rate"] = verify_rate
+        if signed:
+            values["signed"] = True
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -12,6 +12,8 @@ import json
 import struct
 
 SLOT, EVALUATION, CHECK = 1, 2, 3
+LEAVING, SIGNED = 1, 2
+SIGNATURE_BYTES = 64
 NO_VALUE = 0x80
 
 Result = collections.namedtuple("Result", "kind round index payload")  # payload: codes, or (examples, correct, loss)
@@ -66,7 +68,7 @@ def sync_request(body):
     if reader.take(4) != b"SYQ2":
         return None
     worker, cursor, wants, _wait_ms = (reader.varint() for _ in range(4))
-    leaving, = reader.fields("B")
+    flags, = reader.fields("B")
     results, before, codes = [], None, 0
     for _ in range(reader.varint()):
         same = reader.content[reader.at] == 0
@@ -77,8 +79,10 @@ def sync_request(body):
             payload = reader.take(codes)
         else:
             payload = (reader.varint(), reader.varint(), reader.varint())
+        if flags & SIGNED:
+            reader.take(SIGNATURE_BYTES)
         results.append(Result(*before, payload))
-    return Request(worker, cursor, wants, leaving & 1, results) if reader.at == len(body) else None
+    return Request(worker, cursor, wants, flags & LEAVING, results) if reader.at == len(body) else None
 
 
 def sync_reply(body):

@@ -74,7 +74,8 @@ def carry_out(world, fault, targets, over, struck):
 def undisturbed(material, base):
     """The digest that the same run reaches when nothing goes wrong."""
     calm = plan.Schedule(0, can=())
-    calm.faults, calm.mischief, calm.workers, calm.quorum, calm.verify_rate = [], 0.0, 1, None, None
+    calm.faults, calm.mischief, calm.workers = [], 0.0, 1
+    calm.quorum, calm.verify_rate, calm.signed = None, None, False
     folder = pathlib.Path(tempfile.mkdtemp(prefix="calm-", dir=base))
     with worlds.World(folder, material, calm) as world:
         world.wait_for_the_end()

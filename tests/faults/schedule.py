@@ -60,7 +60,9 @@ class Schedule:
         self.uses = {name for name, share in (("disk", 0.3), ("clock", 0.3), ("namespace", 0.3))
                      if rng.random() < share and name in can}
         self.quorum = {"after_ms": 150, "slots": SLOTS - 1} if rng.random() < 0.25 else None
-        self.verify_rate = 64 if random.Random(-seed).random() < 0.25 else None
+        extra = random.Random(-seed)
+        self.verify_rate = 64 if extra.random() < 0.25 else None
+        self.signed = extra.random() < 0.25
         self.workers = rng.randint(2, WORKERS)
         self.mischief = rng.choice([0.0, 0.1, 0.3])
         kinds = KINDS + [kind for name, kind in SPECIAL if name in self.uses]
@@ -79,7 +81,7 @@ class Schedule:
     def __str__(self):
         lines = [f"schedule {self.seed}: {self.workers} workers, {self.mischief:.0%} of requests meddled with, "
                  f"{', '.join(sorted(self.uses)) or 'plain'}{', a quorum is enough' if self.quorum else ''}"
-                 f"{', slots are checked' if self.verify_rate else ''}"]
+                 f"{', slots are checked' if self.verify_rate else ''}{', results are signed' if self.signed else ''}"]
         lines += [f"  after {fault.at} requests + {fault.lag} s: {fault.kind} {fault.target}, {fault.hold} s"
                   for fault in self.faults]
         return "\n".join(lines)

@@ -174,10 +174,12 @@ class World:
         self.rng.shuffle(ledgers)
         return Process(self, name, [BIN / "samara-worker", "--ledger", ",".join(ledgers), "--run", self.run, "--model",
                                     self.material.model, "--train", self.material.train, "--dev", self.material.dev,
-                                    "--kernel", "portable", "--name", name, "--wait-ms", "700"])
+                                    "--kernel", "portable", "--name", name, "--wait-ms", "700",
+                                    *(["--key", self.folder / f"{name}.key"] if self.schedule.signed else [])])
 
     def _create_run(self):
-        text = self.material.manifest(f"faults {self.schedule.seed}", self.schedule.quorum, self.schedule.verify_rate)
+        schedule = self.schedule
+        text = self.material.manifest(f"faults {schedule.seed}", schedule.quorum, schedule.verify_rate, schedule.signed)
         host, port = self.http_links["ledger0"].upstream
         request = urllib.request.Request(f"http://{host}:{port}/v1/runs", data=text, method="POST")
         with urllib.request.urlopen(request, timeout=LIMIT) as reply:
