@@ -103,6 +103,9 @@ static const field FIELDS[] = {
     {"quorum.slots", FIELD_COUNT, AT(quorum.slots), 1, SAM_SLOTS_MAX, NULL, 0, OPTIONAL},
     {"verify_rate", FIELD_COUNT, AT(verify_rate), 1, 256, NULL, 0, OPTIONAL},
     {"kernel", FIELD_NAME, AT(kernel), 0, 0, NULL, 0, OPTIONAL},
+    {"privacy.clip", FIELD_COUNT, AT(privacy.clip), 1, SAM_PRIVACY_CLIP_MAX, NULL, 0, OPTIONAL},
+    {"privacy.period", FIELD_COUNT, AT(privacy.period), 1, UINT32_MAX, NULL, 0, OPTIONAL},
+    {"privacy.sigma", FIELD_COUNT, AT(privacy.sigma), 1, SAM_PRIVACY_SIGMA_MAX, NULL, 0, OPTIONAL},
     {"signed", FIELD_FLAG, AT(signed_records), 0, 0, NULL, 0, OPTIONAL},
 };
 #define FIELD_COUNT_ALL (sizeof FIELDS / sizeof FIELDS[0])
@@ -417,6 +420,18 @@ static sam_status refuse_all_unknown(const sam_manifest *manifest, json_t *root,
     return status;
 }
 
+static sam_status check_privacy(const sam_privacy *privacy, uint32_t verify_rate, sam_error *err)
+{
+    int given = (privacy->clip > 0) + (privacy->period > 0) + (privacy->sigma > 0);
+    if (given != 0 && given != 3)
+        return sam_fail(err, SAM_INVALID, "privacy: must have clip, period and sigma");
+    if (given != 0 && verify_rate > 0)
+        return sam_fail(err, SAM_INVALID,
+                        "verify_rate: must be left out where there is privacy: with noise of their own, no two workers "
+                        "compute the same codes");
+    return SAM_OK;
+}
+
 /* What no single field can say. */
 static sam_status check_together(const sam_manifest *manifest, sam_error *err)
 {
@@ -433,7 +448,7 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
         return sam_fail(err, SAM_INVALID,
                         "trainable.blocks: must not be empty where neither embeddings nor the final "
                         "norm train");
-    return SAM_OK;
+    return check_privacy(&manifest->privacy, manifest->verify_rate, err);
 }
 
 static sam_status read_fields(sam_manifest *manifest, json_t *root, sam_error *err)

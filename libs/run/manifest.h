@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/status.h"
 #include "run/parent.h"
+#include "run/privacy.h"
 #include "seed/directions/directions.h"
 #include "seed/update.h"
 
@@ -77,6 +78,7 @@ typedef struct sam_manifest {
     sam_quorum quorum;    /* may be left out of the text */
     sam_parent parent;    /* round 0: none, and none in the text */
     uint32_t verify_rate; /* share of slots that another worker computes again, of 256; 0: none, left out of the text */
+    sam_privacy privacy;  /* may be left out of the text */
     bool signed_records;  /* workers sign what they send; false: left out of the text */
     char *kernel;         /* with which every worker computes; NULL: each with its best, and left out of the text */
 

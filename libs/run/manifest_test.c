@@ -133,6 +133,8 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"verify_rate", "0", "from 1 to 256"},
         {"verify_rate", "257", "from 1 to 256"},
         {"kernel", "\"\"", "a line of 1 to 200 bytes"},
+        {"privacy", "{\"clip\":9,\"period\":1}", "must have clip, period and sigma"},
+        {"privacy", "{\"clip\":9,\"period\":1,\"sigma\":0}", "from 1 to 1048576"},
         {"signed", "false", "must be true, or left out"},
         {"signed", "1", "must be true, or left out"},
         {"kernel", "7", "a line of 1 to 200 bytes"},
@@ -209,6 +211,9 @@ static sam_manifest any_draft(uint64_t *random)
     draft.verify_rate = (uint32_t)test_below(random, 3) * 128;
     draft.kernel = test_below(random, 2) == 0 ? NULL : kernel;
     draft.signed_records = test_below(random, 2);
+    if (draft.verify_rate == 0 && test_below(random, 2) == 0)
+        draft.privacy = (sam_privacy){1 + (uint32_t)test_below(random, 1000), 1 + (uint32_t)test_below(random, 1000),
+                                      1 + (uint32_t)test_below(random, 1000)};
     for (size_t i = 0; i < SAM_DIGEST_BYTES; i++)
         draft.base.bytes[i] = (uint8_t)test_random(random);
     return draft;
@@ -234,6 +239,8 @@ static void what_was_composed_reads_back_the_same(void **state)
         assert_true(draft.quorum.slots > 0 || strstr(made->text, "quorum") == NULL);
         assert_int_equal(made->verify_rate, draft.verify_rate);
         assert_true(draft.verify_rate > 0 || strstr(made->text, "verify") == NULL);
+        assert_memory_equal(&made->privacy, &draft.privacy, sizeof draft.privacy);
+        assert_true(draft.privacy.clip > 0 || strstr(made->text, "privacy") == NULL);
         assert_true(made->signed_records == draft.signed_records &&
                     draft.signed_records == (strstr(made->text, "signed") != NULL));
         assert_true(draft.kernel == NULL ? made->kernel == NULL && strstr(made->text, "kernel") == NULL

@@ -4,6 +4,7 @@
 #include "seed/code.h"
 #include "seed/sampler.h"
 #include "train/activations.h"
+#include "train/private.h"
 #include "train/trainable.h"
 
 #include <math.h>
@@ -26,6 +27,7 @@ struct sam_trainer {
     sam_batch batch;
     float *scores; /* [variants][score_count] of the last run */
     size_t score_room;
+    sam_noise noise; /* of a private run */
 };
 
 static sam_status make_sampler(sam_trainer *trainer, sam_error *err)
@@ -42,13 +44,14 @@ static sam_status make_sampler(sam_trainer *trainer, sam_error *err)
         labels[i] = sam_dataset_at(train, i)->label;
     trainer->sampler =
         sam_sampler_new(manifest->seed, manifest->balance ? labels : NULL, count, sam_dataset_classes(train));
+    sam_status status = sam_private_check(manifest, labels, count, sam_dataset_classes(train), err);
     sam_free(labels);
     if (trainer->sampler == NULL)
         return sam_fail(err, SAM_INVALID,
                         "minibatches with equal labels need at least one example of each of the %u "
                         "labels in the training data",
                         sam_dataset_classes(train));
-    return SAM_OK;
+    return status;
 }
 
 sam_status sam_trainer_new(sam_trainer **trainer, const sam_trainer_parts *parts, sam_error *err)
@@ -57,6 +60,7 @@ sam_status sam_trainer_new(sam_trainer **trainer, const sam_trainer_parts *parts
     if (made == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making a trainer");
     made->parts = *parts;
+    made->noise = sam_noise_secure();
     made->first_block = sam_first_live_block(sam_engine_model(parts->engine), &parts->manifest->trainable);
     sam_status status = make_sampler(made, err);
     if (status != SAM_OK) {
@@ -164,9 +168,14 @@ static void codes_of(const sam_manifest *manifest, const double *losses, uint8_t
     }
 }
 
+static sam_outcome *outcomes_at(sam_outcome *outcomes, size_t i)
+{
+    return outcomes == NULL ? NULL : outcomes + i;
+}
+
 /* The probes of a slot in groups that fit into one lockstep run. */
 static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, const uint32_t *indices,
-                            const sam_example *const *examples, double *losses, sam_error *err)
+                            const sam_example *const *examples, double *losses, sam_outcome *outcomes, sam_error *err)
 {
     const sam_manifest *manifest = trainer->parts.manifest;
     uint32_t each = manifest->estimator == SAM_TWO_POINT ? 2 : 1, group = SAM_VARIANTS_MAX / each;
@@ -180,7 +189,8 @@ static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, const ui
             return status;
         for (uint32_t v = 0; v < probes * each; v++)
             losses[done * each + v] = sam_objective_loss(manifest->objective, examples, manifest->batch,
-                                                         trainer->scores + v * trainer->batch.score_count, NULL);
+                                                         trainer->scores + v * trainer->batch.score_count,
+                                                         outcomes_at(outcomes, (done * each + v) * manifest->batch));
     }
     return SAM_OK;
 }
@@ -197,18 +207,23 @@ sam_status sam_trainer_slot(sam_trainer *trainer, uint64_t round, uint32_t slot,
     uint32_t *indices = sam_alloc(manifest->batch, sizeof *indices);
     const sam_example **examples = sam_alloc(manifest->batch, sizeof *examples);
     double *losses = sam_alloc(variants, sizeof *losses);
+    bool is_private = manifest->privacy.clip > 0;
+    sam_outcome *outcomes = is_private ? sam_alloc(variants * manifest->batch, sizeof *outcomes) : NULL;
     sam_status status = SAM_OK;
-    if (indices == NULL || examples == NULL || losses == NULL) {
+    if (indices == NULL || examples == NULL || losses == NULL || (is_private && outcomes == NULL)) {
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a minibatch of %u", manifest->batch);
         goto done;
     }
     sam_sampler_batch(trainer->sampler, round * manifest->slots + slot, manifest->batch, indices);
     for (uint32_t b = 0; b < manifest->batch; b++)
         examples[b] = sam_dataset_at(trainer->parts.train, indices[b]);
-    status = losses_of(trainer, sam_manifest_probe(manifest, round, slot), indices, examples, losses, err);
+    status = losses_of(trainer, sam_manifest_probe(manifest, round, slot), indices, examples, losses, outcomes, err);
     if (status != SAM_OK)
         goto done;
-    codes_of(manifest, losses, codes);
+    if (is_private)
+        sam_private_codes(manifest, outcomes, indices, &trainer->noise, codes);
+    else
+        codes_of(manifest, losses, codes);
     double sum = 0;
     for (size_t v = 0; v < variants; v++)
         sum += losses[v];
@@ -218,6 +233,7 @@ done:
     sam_free(indices);
     sam_free(examples);
     sam_free(losses);
+    sam_free(outcomes);
     return status;
 }
 

@@ -37,6 +37,10 @@ static void print_run(const json_t *run)
            text(run, "status"));
     for (size_t i = 0; i < sizeof FIGURES / sizeof FIGURES[0]; i++)
         printf("%-12s %lld\n", FIGURES[i], number(run, FIGURES[i]));
+    const json_t *privacy = json_object_get(run, "privacy");
+    if (privacy != NULL)
+        printf("%-12s epsilon %.3f at delta %g\n", "privacy", json_number_value(json_object_get(privacy, "epsilon")),
+               json_number_value(json_object_get(privacy, "delta")));
     const json_t *quarantined = json_object_get(run, "quarantined");
     for (size_t i = 0; i < json_array_size(quarantined); i++)
         printf("%-12s worker %lld\n", "quarantined", (long long)json_integer_value(json_array_get(quarantined, i)));

@@ -21,6 +21,9 @@ sam_status ledger_gauges_init(ledger_service *ledger, sam_error *err)
         sam_metrics_gauge(m, "samara_run_waiting", "Sync requests this copy holds without news.", "run,name");
     ledger->gauge.quarantined = sam_metrics_gauge(m, "samara_run_quarantined",
                                                   "Workers whose codes were not those others computed.", "run,name");
+    ledger->gauge.epsilon =
+        sam_metrics_gauge(m, "samara_run_epsilon",
+                          "What the committed rounds of a private run tell of an example, at delta 1e-5.", "run,name");
     ledger->gauge.syncs = sam_metrics_counter(m, "samara_ledger_syncs_total", "Sync requests.", NULL);
     ledger->gauge.refused =
         sam_metrics_counter(m, "samara_ledger_refused_results_total", "Results that were late or malformed.", NULL);
@@ -57,6 +60,8 @@ static sam_status set_gauges(ledger_service *ledger, sam_redis *redis, const cha
     sam_metric_set(ledger->gauge.unleased, (double)view.unleased, labels);
     sam_metric_set(ledger->gauge.leased, (double)view.leased, labels);
     sam_metric_set(ledger->gauge.workers, (double)view.active_workers, labels);
+    if (run->privacy.clip > 0)
+        sam_metric_set(ledger->gauge.epsilon, ledger_epsilon(run, view.head), labels);
     sam_metric_set(ledger->gauge.quarantined, (double)view.quarantined_workers, labels);
     sam_metric_set(ledger->gauge.waiting, (double)ledger_follower_waiting(&ledger->follower, run), labels);
     sam_redis_reply_free(reply);

@@ -36,7 +36,7 @@ typedef struct ledger {
 
     sam_metrics *metrics;
     struct {
-        sam_metric *head, *unleased, *leased, *workers, *waiting, *quarantined; /* by run, set when scraped */
+        sam_metric *head, *unleased, *leased, *workers, *waiting, *quarantined, *epsilon; /* by run, set when scraped */
         sam_metric *syncs, *refused, *commit_seconds, *redis_errors, *requests;
     } gauge;
 } ledger_service;
@@ -121,6 +121,9 @@ void ledger_drop_checks(sam_sync_request *asked); /* what is no concern of the g
 /* The reply of describe.lua, its types checked: see ledger_view_of. */
 sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledger_run *run, redisReply **reply,
                            sam_error *err);
+
+/* What the committed rounds tell of an example, where the run is private; else 0. */
+double ledger_epsilon(const ledger_run *run, uint64_t head);
 
 typedef struct ledger_view {
     const char *status; /* "running", "paused", "complete" */

@@ -229,6 +229,11 @@ static json_t *evaluations_of(const ledger_view *view)
     return list;
 }
 
+double ledger_epsilon(const ledger_run *run, uint64_t head)
+{
+    return sam_privacy_epsilon(&run->privacy, run->shape.probes, head * run->shape.slots);
+}
+
 /* Numbers of the workers whose codes do not stand up. */
 static json_t *quarantined_of(const ledger_view *view)
 {
@@ -256,6 +261,10 @@ static sam_status get_run(json_errand *errand, sam_error *err)
     json_object_set_new(answer, "lost_leases", json_integer((json_int_t)view.lost_leases));
     json_object_set_new(answer, "records", json_integer((json_int_t)view.records));
     json_object_set_new(answer, "quarantined", quarantined_of(&view));
+    if (errand->run->privacy.clip > 0)
+        json_object_set_new(
+            answer, "privacy",
+            json_pack("{s:f, s:f}", "epsilon", ledger_epsilon(errand->run, view.head), "delta", SAM_PRIVACY_DELTA));
     json_object_set_new(answer, "evaluations", evaluations_of(&view));
     errand->answer = answer;
     sam_redis_reply_free(reply);

@@ -94,6 +94,7 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->chunks = manifest->evaluation.chunks;
     run->lease_ms = manifest->lease_ms;
     run->verify_rate = manifest->verify_rate;
+    run->privacy = manifest->privacy;
     run->signed_records = manifest->signed_records;
     run->keys = ledger_keys_new();
     run->kernel = manifest->kernel == NULL ? NULL : sam_strdup(manifest->kernel);

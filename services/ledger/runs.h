@@ -28,6 +28,7 @@ typedef struct ledger_run {
     uint32_t chunks, lease_ms;
     uint32_t verify_rate;
     bool signed_records;
+    sam_privacy privacy;
     struct ledger_keys *keys; /* of its workers; signatures.c */
     uint32_t least_slots;     /* of a committed round */
     uint32_t reach;           /* rounds that one sync reply carries at most */

@@ -1,4 +1,4 @@
-"""A worker that makes its codes up is found out by those who compute them, and they by nobody."""
+"""What a run may ask of its workers: that others check their codes, that they sign them, that they add noise."""
 
 import json
 import os
@@ -84,6 +84,23 @@ class Checks(stage.Services):
         told = self.samara(*words)
         self.assert_one_sentence(told, "1 records are not signed")
         self.assertRegex(told.stdout, r"round 5, slot 1, worker \d: the signature is not this worker's")
+
+    def test_a_private_run_says_what_it_tells_of_an_example(self):
+        self.start_ledger()
+        private = {"clip": 100, "sigma": 2000}
+        shape = {"batch": 8, "probes": 1, "estimator": "two-point", "balance": True}
+        # 80 examples, balanced, in minibatches of 8: an example comes again after ten slots
+        refused = self.make_run(rounds="5", privacy=private | {"period": 11}, **shape)
+        done = subprocess.run(self.worker_words(refused), capture_output=True, text=True, timeout=stage.LIMIT,
+                              stdin=subprocess.DEVNULL, env=self.environment, cwd=self.folder, check=False)
+        self.assert_one_sentence(done, "privacy.period", "after 10")
+        run = self.make_run(rounds="6", privacy=private | {"period": 10}, **shape)
+        told = self.samara("status", f"{self.ledger}/v1/runs/{run}")
+        self.assertRegex(told.stdout, r"privacy +epsilon 0\.000 at delta 1e-05")
+        self.assertEqual(self.spawn(*self.worker_words(run), log="worker.log").wait(timeout=stage.LIMIT), 0)
+        state = json.loads(self.ask(f"/v1/runs/{run}"))
+        self.assertAlmostEqual(state["privacy"]["epsilon"], 0.545813209818, places=9)  # 12 slots: two uses
+        self.assertRegex(self.ask("/metrics").decode(), r'samara_run_epsilon\{run="%s",name="[^"]*"\} 0\.5458' % run)
 
 
 if __name__ == "__main__":
