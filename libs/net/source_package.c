@@ -217,8 +217,9 @@ static bool find_in_html(const package *now, distribution *found)
     while ((at = strcasestr(at, "href=")) != NULL) {
         at += strlen("href=");
         char quote = *at == '\'' ? '\'' : '"';
-        if (*at++ != quote)
+        if (*at != quote) /* also at the end of the page, beyond which nothing may be read */
             continue;
+        at++;
         const char *end = strchr(at, quote);
         if (end == NULL)
             return false;
