@@ -59,9 +59,12 @@ static bool take_host(char **host, unsigned *given, const char *text, size_t len
     bool bracketed = host_end - text >= 2 && text[0] == '[' && host_end[-1] == ']';
     text += bracketed;
     host_end -= bracketed;
-    if (host_end <= text || (!bracketed && memchr(text, ':', (size_t)(host_end - text)) != NULL))
+    size_t host_length = host_end <= text ? 0 : (size_t)(host_end - text);
+    if (host_length == 0 || (!bracketed && memchr(text, ':', host_length) != NULL))
         return false;
-    *host = sam_strndup(text, (size_t)(host_end - text));
+    if (memchr(text, '@', host_length) != NULL) /* a password without redis:// before it; hosts are shown */
+        return false;
+    *host = sam_strndup(text, host_length);
     return *host != NULL;
 }
 

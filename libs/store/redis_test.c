@@ -192,6 +192,7 @@ static void addresses_are_read_as_people_write_them(void **state)
                                       "unix:",
                                       "redis://",
                                       "redis://:secret@",
+                                      ":secret@h",
                                       "redis://h/x",
                                       "redis://:%zz@h",
                                       "a,",
