@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     sam_stream_id cursor = {0, 0};
     size_t seen;
     sam_error err = {0};
-    if (length == 0)
+    if (length == 0 || fuzz_peer_refers(bytes, length))
         return 0;
     if (peer.address[0] == 0)
         start();

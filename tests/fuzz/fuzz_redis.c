@@ -150,7 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         take_turns, import, commit, tick, describe, read_log, manifest, list, check};
     fuzz_ledger *it = fuzz_ledger_start();
     sam_error err = {0};
-    if (length == 0)
+    if (length == 0 || fuzz_peer_refers(bytes, length))
         return 0;
     if (rounds.length == 0)
         make_rounds(it);

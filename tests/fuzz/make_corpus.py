@@ -89,7 +89,8 @@ TEXTS = {
         "\nflag = true\n",
     ],
     "redis_address": ["127.0.0.1:6379", "[::1]:7", "unix:/run/redis.sock", "unix:///r", "redis://:pass@db:1/2",
-                      "redis://user:p%40ss@[::1]/0", "rediss://db"],
+                      "redis://user:p%40ss@[::1]/0", "rediss://db", "sentinel://:pass@a:1,b,[::1]/name/2", "a:1,b:2",
+                      "MOVED 3999 127.0.0.1:6381", "ASK 7 ::1:9"],
     "http_server": [
         "\0v1/a%20b?from=7&x=%2F+\nAuthorization: Bearer open-sesame-open\n\n",
         "\0files/a/b/../c?from=\n\n",

@@ -92,3 +92,8 @@ void fuzz_peer_script(fuzz_peer *peer, const fuzz_answer *answers, size_t count)
     peer->next = 0;
     pthread_mutex_unlock(&peer->lock);
 }
+
+bool fuzz_peer_refers(const uint8_t *bytes, size_t length)
+{
+    return memmem(bytes, length, "MOVED", 5) != NULL || memmem(bytes, length, "ASK", 3) != NULL;
+}

@@ -11,6 +11,7 @@
 #define SAM_FUZZ_PEER_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,5 +36,7 @@ void fuzz_peer_start(fuzz_peer *peer, const char *socket_path);
 /* Returns when no earlier connection is being answered any more. */
 void fuzz_peer_set(fuzz_peer *peer, const uint8_t *bytes, size_t length);
 void fuzz_peer_script(fuzz_peer *peer, const fuzz_answer *answers, size_t count);
+/* Of answers as a Redis gives them: they would send us on to another machine, which no test may talk to. */
+bool fuzz_peer_refers(const uint8_t *bytes, size_t length);
 
 #endif
