@@ -54,6 +54,7 @@ void cli_bench_manifest(sam_manifest *draft, const sam_model *model, uint64_t bl
     uint32_t all = sam_model_configuration(model)->blocks;
     sam_default_manifest(draft, model, SAM_OBJECTIVE_CHOICE);
     draft->slots = 1;
+    draft->probes = 1;
     draft->trainable.first_block = blocks == 0 || blocks > all ? 0 : all - (uint32_t)blocks;
 }
 

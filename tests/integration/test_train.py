@@ -63,7 +63,7 @@ class Train(stage.Stage):
         done = self.samara("train", *self.material(), *ROUNDS, "--out", self.path("out"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertNotIn("\033", done.stdout)
-        self.assertRegex(done.stdout, r"(?m)^round 60 +dev accuracy") # one before it may pass between two looks
+        self.assertRegex(done.stdout, r"(?m)^round \d+ +dev accuracy")  # not each: some pass between two looks
         for part in ("before, threshold from dev", "state digest", self.path("out"), "samara replay"):
             self.assertIn(part, done.stdout)
 
