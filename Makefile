@@ -1,6 +1,7 @@
 # Samara. Two commands for a new user: `make demo` and `make test`. The build itself is CMake's (CMakePresets.json).
 .DEFAULT_GOAL := build
-.PHONY: build demo test test-quick test-faults format lint fuzz test-api bench bench-learn clean help dependencies
+.PHONY: build demo test test-quick test-faults format lint fuzz test-api model-check bench bench-learn clean help \
+	dependencies
 
 BUILD  ?= build/release
 JOBS   ?= $(shell nproc)
@@ -50,6 +51,9 @@ fuzz:        ## run every fuzz target with libFuzzer: FUZZ_SECONDS=600 each, or 
 
 test-api: build ## hold both services against their OpenAPI pages, with schemathesis
 	@scripts/test-api $(BUILD)
+
+model-check: ## check the lease and commit protocol with TLC (docs/protocol)
+	@scripts/model-check
 
 bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
 	@scripts/bench $(BUILD)
