@@ -4,22 +4,24 @@
 #include "net/access.h"
 
 #include "base/log.h"
+#include "folder.h"
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-static char path[] = "/dev/shm/samara-fuzz-XXXXXX";
+static char path[80];
 
 static void put(const uint8_t *bytes, size_t length)
 {
     static int fd = -1;
     if (fd < 0) {
-        fd = mkstemp(path);
+        snprintf(path, sizeof path, "%s/secret", fuzz_folder());
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
         sam_log_init("fuzz", SAM_LOG_ERROR, SAM_LOG_TEXT);
     }
     if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, bytes, length, 0) != (ssize_t)length)

@@ -7,12 +7,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "folder.h"
 #include "peer.h"
 #include "sketch.h"
 #include "store/stream.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -21,10 +21,8 @@ static fuzz_peer peer;
 
 static void start(void)
 {
-    char folder[64] = "/dev/shm/samara-fuzz-XXXXXX", path[100];
-    if (mkdtemp(folder) == NULL)
-        __builtin_trap();
-    snprintf(path, sizeof path, "%s/redis", folder);
+    char path[100];
+    snprintf(path, sizeof path, "%s/redis", fuzz_folder());
     fuzz_peer_start(&peer, path);
     sam_log_init("fuzz", SAM_LOG_ERROR, SAM_LOG_TEXT); /* what the other side says is not news */
 }

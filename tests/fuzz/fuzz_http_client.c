@@ -6,27 +6,24 @@
 
 #include "base/files.h"
 #include "base/log.h"
+#include "folder.h"
 #include "net/download.h"
 #include "peer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static fuzz_peer peer;
-static char url[200], folder[64];
+static char url[200];
 static sam_http_client *clients[2]; /* one that follows redirects, and one that does not */
 
 static void start(void)
 {
     fuzz_peer_start(&peer, NULL);
     snprintf(url, sizeof url, "http://%s/a", peer.address);
-    snprintf(folder, sizeof folder, "/dev/shm/samara-fuzz-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        __builtin_trap();
     for (int follow = 0; follow < 2; follow++) {
         const sam_http_client_options options = {.token = "x", .follow_redirects = follow == 1};
         if (sam_http_client_new(&clients[follow], &options, NULL) != SAM_OK)
@@ -52,13 +49,13 @@ static void download(void)
     static const char *const LEFT[] = {"file", "file.partial", "file.partial.etag"};
     char path[128];
     sam_error err = {0};
-    snprintf(path, sizeof path, "%s/file", folder);
+    snprintf(path, sizeof path, "%s/file", fuzz_folder());
     sam_status status =
         sam_download(url, path, NULL, &(sam_download_options){.tries = 1, .limit = (uint64_t)1 << 20}, &err);
     if ((status == SAM_OK) != sam_file_exists(path) || (status != SAM_OK && err.text[0] == 0))
         __builtin_trap();
     for (size_t i = 0; i < sizeof LEFT / sizeof *LEFT; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, LEFT[i]);
+        snprintf(path, sizeof path, "%s/%s", fuzz_folder(), LEFT[i]);
         unlink(path);
     }
 }

@@ -6,10 +6,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "folder.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -75,8 +76,9 @@ static void start(void)
                                             {"POST", "/take", take, NULL, SAM_ROLE_ANYONE, 300},
                                             {0}};
     static const char TOKENS[] = "worker open-sesame-open ali\n";
-    char path[64] = "/dev/shm/samara-fuzz-XXXXXX";
-    int fd = mkstemp(path);
+    char path[80];
+    snprintf(path, sizeof path, "%s/tokens", fuzz_folder());
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     sam_access *access;
     sam_error err;
     if (fd < 0 || write(fd, TOKENS, sizeof TOKENS - 1) < 0 || sam_access_open(&access, path, &err) != SAM_OK)

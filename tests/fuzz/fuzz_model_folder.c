@@ -2,22 +2,20 @@
  * model.safetensors.index.json, beside no weights or one file of them; or tokenizer_config.json beside a tokenizer. */
 #include "base/files.h"
 #include "base/memory.h"
+#include "folder.h"
 #include "model/json.h"
 #include "model/model_config.h"
 #include "model/safetensors.h"
 #include "model/tokenizer.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-static char folder[64];
 
 static void put(const char *name, const void *bytes, size_t length)
 {
     char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
+    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
     FILE *file = fopen(path, "we");
     if (file == NULL || fwrite(bytes, 1, length, file) != length || fclose(file) != 0)
         __builtin_trap();
@@ -29,11 +27,10 @@ static void make_folder(void)
                                   "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}    \0\0\x80\x3f";
     static const char TOKENIZER[] = "{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},"
                                     "\"merges\":[\"a b\"]},\"added_tokens\":[]}";
-    if (folder[0] != 0)
+    static bool made;
+    if (made)
         return;
-    snprintf(folder, sizeof folder, "/dev/shm/samara-fuzz-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        __builtin_trap();
+    made = true;
     put("model-00001-of-00001.safetensors", WEIGHTS, sizeof WEIGHTS - 1);
     put("tokenizer.json", TOKENIZER, sizeof TOKENIZER - 1);
 }
@@ -55,7 +52,7 @@ static void read_index(const char *text, size_t length)
     sam_error err;
     make_folder();
     put("model.safetensors.index.json", text, length);
-    if (sam_safetensors_open(&files, folder, &err) == SAM_OK) {
+    if (sam_safetensors_open(&files, fuzz_folder(), &err) == SAM_OK) {
         if (sam_safetensors_count(files) > 0 && sam_safetensors_at(files, 0)->bytes == NULL)
             __builtin_trap();
         sam_safetensors_close(files);
@@ -69,7 +66,7 @@ static void read_tokenizer_config(const char *text, size_t length)
     sam_error err;
     make_folder();
     put("tokenizer_config.json", text, length);
-    snprintf(path, sizeof path, "%s/tokenizer.json", folder);
+    snprintf(path, sizeof path, "%s/tokenizer.json", fuzz_folder());
     if (sam_tokenizer_from_json(&tokenizer, path, &err) == SAM_OK)
         sam_tokenizer_free(tokenizer);
 }

@@ -5,22 +5,14 @@
 #include "out_folder.h"
 
 #include "base/files.h"
+#include "folder.h"
 #include "sketch.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
-static char root[] = "/dev/shm/samara-fuzz-XXXXXX";
 static sam_manifest *manifest;
-
-static void start(void)
-{
-    manifest = fuzz_sketch();
-    if (mkdtemp(root) == NULL)
-        __builtin_trap();
-}
 
 static void put(cli_out_folder *folder, const char *name, const uint8_t *bytes, size_t length)
 {
@@ -36,8 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (length == 0)
         return 0;
     if (manifest == NULL)
-        start();
-    if (cli_out_open(&folder, root, true, &err) != SAM_OK)
+        manifest = fuzz_sketch();
+    if (cli_out_open(&folder, fuzz_folder(), true, &err) != SAM_OK)
         __builtin_trap();
     put(&folder, (bytes[0] & 1) == 0 ? "run.json" : "workers/one.json", bytes + 1, length - 1);
     if (cli_out_begin(&folder, manifest, &err) == SAM_OK)

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "folder.h"
 #include "peer.h"
 
 #include <ftw.h>
@@ -18,15 +19,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static fuzz_peer peer;
-static char folder[64];
+static const char *folder;
 
 static void start(void)
 {
     char url[200];
     fuzz_peer_start(&peer, NULL);
-    snprintf(folder, sizeof folder, "/dev/shm/samara-fuzz-XXXXXX");
-    if (mkdtemp(folder) == NULL)
-        __builtin_trap();
+    folder = fuzz_folder();
     snprintf(url, sizeof url, "http://%s", peer.address);
     setenv("HF_ENDPOINT", url, 1);
     setenv("PIP_INDEX_URL", url, 1);
@@ -75,7 +74,7 @@ static void resolve(const char *source)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-    if (folder[0] == 0)
+    if (folder == NULL)
         start();
     char *source = take_line(&bytes, &length), *type = take_line(&bytes, &length), head[200];
     if (source != NULL && type != NULL && is_ours(source) && strpbrk(type, "\r\n") == NULL && strlen(type) < 80) {

@@ -1,19 +1,17 @@
 #include "ledger_peer.h"
 
 #include "base/log.h"
+#include "folder.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static void start(fuzz_ledger *it)
 {
     static char name[] = "fuzz";
-    char folder[64] = "/dev/shm/samara-fuzz-XXXXXX", path[100];
+    char path[100];
     sam_error err;
-    if (mkdtemp(folder) == NULL)
-        __builtin_trap();
-    snprintf(path, sizeof path, "%s/redis", folder);
+    snprintf(path, sizeof path, "%s/redis", fuzz_folder());
     fuzz_peer_start(&it->peer, path);
     memset(it->run.id, 'a', SAM_DIGEST_HEX - 1);
     it->run.name = name;
