@@ -162,13 +162,18 @@ sam_status cli_run_look(cli_run_client *client, const char *run, cli_run_view *v
 
 /* ---- leases that nobody works on ---- */
 
-sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t head, sam_error *err)
+static sam_status get_workers(cli_run_client *client, const char *run, json_t **answer, sam_error *err)
 {
     char path[SAM_DIGEST_HEX + 32];
+    snprintf(path, sizeof path, "/v1/runs/%s/workers", run);
+    return cli_run_get(client, path, answer, err);
+}
+
+sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t head, sam_error *err)
+{
     json_t *answer, *worker;
     size_t i;
-    snprintf(path, sizeof path, "/v1/runs/%s/workers", run);
-    sam_status status = cli_run_get(client, path, &answer, err);
+    sam_status status = get_workers(client, run, &answer, err);
     if (status != SAM_OK)
         return status;
     json_array_foreach(json_object_get(answer, "workers"), i, worker)
@@ -182,12 +187,10 @@ sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t h
 
 sam_status cli_run_highest_worker(cli_run_client *client, const char *run, uint32_t *highest, sam_error *err)
 {
-    char path[SAM_DIGEST_HEX + 32];
     json_t *answer, *worker;
     size_t i;
     *highest = 0;
-    snprintf(path, sizeof path, "/v1/runs/%s/workers", run);
-    sam_status status = cli_run_get(client, path, &answer, err);
+    sam_status status = get_workers(client, run, &answer, err);
     if (status != SAM_OK)
         return status;
     json_array_foreach(json_object_get(answer, "workers"), i, worker)
