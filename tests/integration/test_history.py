@@ -295,6 +295,13 @@ class Moves(stage.Services):
             if process.poll() not in (None, 0):
                 raise AssertionError(f"{name} ended: {self.text(name)}")
 
+    @staticmethod
+    def is_ready(service):
+        try:
+            return urllib.request.urlopen(service + "/readyz", timeout=5).status == 200
+        except OSError:  # also what is answered with 503
+            return False
+
     def done(self, *words):
         done = self.samara(*words)
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -352,6 +359,7 @@ class Moves(stage.Services):
         self.kill("redis")
         shutil.rmtree(self.folder / "redis")
         self.redis("redis")
+        stage.wait_until(lambda: self.is_ready(ledger), "the ledger to find Redis again")
         stage.wait_until(lambda: "waiting until the log is brought back" in self.text("one"), "the worker waits")
         self.assertEqual(json.loads(self.ask(f"{ledger}/v1/runs")), {"runs": []})
         known = [len(messages.Log(self.whole(f"{name}.samlog")).rounds) for name in ("one", "two")]
@@ -385,6 +393,7 @@ class Moves(stage.Services):
         self.kill("redis")
         shutil.rmtree(self.folder / "redis")
         self.redis("redis")
+        stage.wait_until(lambda: self.is_ready(ledger), "the ledger to find Redis again")
         with open(self.path("one.samlog"), "ab") as file:
             file.write(b"\x50\x00\x00\x00half")  # as if it had been killed while it wrote
         self.done("restore", "--from", self.path("one.samlog"), "--ledger", ledger)
