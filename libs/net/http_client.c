@@ -131,7 +131,7 @@ static bool field_value(const char *line, size_t length, const char *name, char 
 
 static void clear_fields(sam_http_reply *reply)
 {
-    reply->content_type[0] = reply->etag[0] = reply->content_range[0] = 0;
+    reply->content_type[0] = reply->etag[0] = reply->content_range[0] = reply->wanted[0] = 0;
     reply->content_length = UINT64_MAX;
     reply->retry_after_s = 0;
 }
@@ -141,8 +141,11 @@ static size_t on_field(char *line, size_t size, size_t count, void *user)
     transfer *now = user;
     sam_http_reply *reply = now->reply;
     size_t length = size * count;
+    const char *wanted = now->call->wanted;
     char number[24];
     uint64_t value;
+    if (wanted != NULL)
+        (void)field_value(line, length, wanted, reply->wanted, sizeof reply->wanted);
     if (length > 5 && memcmp(line, "HTTP/", 5) == 0) { /* the status line, again after a redirect or 100 */
         long code = 0;
         clear_fields(reply);

@@ -43,6 +43,7 @@ typedef struct sam_http_call {
     const char *method; /* NULL: GET, or POST where there is a body */
     const char *url;
     const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
+    const char *wanted;         /* name of one more field of the reply's header; may be NULL */
     const void *body;
     size_t body_length;
     uint32_t timeout_ms; /* whole call; 0: 30,000. With a sink: the longest time without a byte */
@@ -59,6 +60,7 @@ typedef struct sam_http_reply {
     char content_type[128];
     char etag[256];          /* as sent, with quotes; "" when absent */
     char content_range[128]; /* as sent */
+    char wanted[128];        /* what the call asked for, as sent */
     uint64_t content_length; /* UINT64_MAX: not said */
     uint32_t retry_after_s;  /* 0: not said */
 } sam_http_reply;

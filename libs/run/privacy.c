@@ -23,3 +23,20 @@ double sam_privacy_epsilon(const sam_privacy *privacy, uint32_t probes, uint64_t
         least = fmin(least, epsilon_at(ldexp(1, log2), rho));
     return fmax(least, 0);
 }
+
+uint32_t sam_privacy_sigma(const sam_privacy *privacy, uint32_t probes, uint64_t slots, double epsilon)
+{
+    sam_privacy tried = *privacy;
+    uint32_t least = 1, enough = SAM_PRIVACY_SIGMA_MAX;
+    tried.sigma = enough;
+    if (sam_privacy_epsilon(&tried, probes, slots) > epsilon)
+        return 0;
+    while (least < enough) {
+        tried.sigma = least + (enough - least) / 2;
+        if (sam_privacy_epsilon(&tried, probes, slots) > epsilon)
+            least = tried.sigma + 1;
+        else
+            enough = tried.sigma;
+    }
+    return enough;
+}

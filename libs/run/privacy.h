@@ -30,4 +30,8 @@ typedef struct sam_privacy {
 /* At SAM_PRIVACY_DELTA, after `slots` slots; 0 after none. */
 double sam_privacy_epsilon(const sam_privacy *privacy, uint32_t probes, uint64_t slots);
 
+/* The least sigma with which `slots` slots come to `epsilon` at most, clip and period being those of `privacy`; 0 where
+ * SAM_PRIVACY_SIGMA_MAX would be too little. */
+uint32_t sam_privacy_sigma(const sam_privacy *privacy, uint32_t probes, uint64_t slots, double epsilon);
+
 #endif

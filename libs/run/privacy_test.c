@@ -34,11 +34,28 @@ static void nothing_is_told_before_the_first_slot_and_ever_more_after_it(void **
     }
 }
 
+static void the_least_noise_that_keeps_within_a_budget(void **state)
+{
+    const sam_privacy privacy = {.clip = 512, .period = 1000};
+    (void)state;
+    for (double budget = 0.1; budget < 100; budget *= 3) {
+        sam_privacy chosen = privacy;
+        chosen.sigma = sam_privacy_sigma(&privacy, 2, 8000, budget);
+        assert_in_range(chosen.sigma, 2, SAM_PRIVACY_SIGMA_MAX);
+        assert_true(sam_privacy_epsilon(&chosen, 2, 8000) <= budget);
+        chosen.sigma--;
+        assert_true(sam_privacy_epsilon(&chosen, 2, 8000) > budget);
+    }
+    assert_int_equal(sam_privacy_sigma(&privacy, 2, (uint64_t)1 << 60, 0.1), 0);
+    assert_int_equal(sam_privacy_sigma(&privacy, 2, 0, 0.1), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epsilons_are_those_of_another_accountant),
         cmocka_unit_test(nothing_is_told_before_the_first_slot_and_ever_more_after_it),
+        cmocka_unit_test(the_least_noise_that_keeps_within_a_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

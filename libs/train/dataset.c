@@ -217,6 +217,15 @@ const sam_example *sam_dataset_at(const sam_dataset *data, size_t index)
     return &data->examples[index];
 }
 
+uint32_t *sam_dataset_labels(const sam_dataset *data)
+{
+    size_t count = sam_dataset_count(data);
+    uint32_t *labels = sam_alloc(count, sizeof *labels);
+    for (size_t i = 0; labels != NULL && i < count; i++)
+        labels[i] = sam_dataset_at(data, i)->label;
+    return labels;
+}
+
 uint32_t sam_dataset_classes(const sam_dataset *data)
 {
     return data->classes;

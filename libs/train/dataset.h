@@ -34,6 +34,7 @@ void sam_dataset_free(sam_dataset *data); /* NULL is fine */
 size_t sam_dataset_count(const sam_dataset *data);
 const sam_example *sam_dataset_at(const sam_dataset *data, size_t index);
 uint32_t sam_dataset_classes(const sam_dataset *data);         /* labels are 0 .. this - 1 */
+uint32_t *sam_dataset_labels(const sam_dataset *data);         /* of all examples; sam_free; NULL: out of memory */
 const sam_digest *sam_dataset_digest(const sam_dataset *data); /* of the file's bytes */
 
 #endif

@@ -98,16 +98,22 @@ static uint64_t slots_of_class(const sam_manifest *manifest, const uint32_t *cla
     return share == 0 ? UINT64_MAX : members / share;
 }
 
-sam_status sam_private_check(const sam_manifest *manifest, const uint32_t *classes, size_t count, uint32_t class_count,
-                             sam_error *err)
+uint64_t sam_private_period(const sam_manifest *manifest, const uint32_t *classes, size_t count, uint32_t class_count)
 {
     uint64_t least = UINT64_MAX;
-    if (manifest->privacy.clip == 0)
-        return SAM_OK;
     for (uint32_t c = 0; c < (manifest->balance ? class_count : 1); c++) {
         uint64_t slots = slots_of_class(manifest, classes, count, class_count, c);
         least = slots < least ? slots : least;
     }
+    return least;
+}
+
+sam_status sam_private_check(const sam_manifest *manifest, const uint32_t *classes, size_t count, uint32_t class_count,
+                             sam_error *err)
+{
+    if (manifest->privacy.clip == 0)
+        return SAM_OK;
+    uint64_t least = sam_private_period(manifest, classes, count, class_count);
     if (manifest->privacy.period > least)
         return sam_fail(err, SAM_MISMATCH,
                         "the manifest's privacy.period says that an example comes again after %u slots, but the "

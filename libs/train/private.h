@@ -24,7 +24,10 @@ sam_noise sam_noise_secure(void); /* from the system's generator: not even the w
 /* An integer x with probability proportional to exp(-x^2 / (2 sigma^2)); sigma from 1 to SAM_PRIVACY_SIGMA_MAX. */
 int64_t sam_noise_gaussian(const sam_noise *noise, uint32_t sigma);
 
-/* INVALID where an example can come again sooner than the manifest's period says. classes[count], as of the sampler. */
+/* Slots after which an example comes again at the soonest. classes[count], as of the sampler. */
+uint64_t sam_private_period(const sam_manifest *manifest, const uint32_t *classes, size_t count, uint32_t class_count);
+
+/* INVALID where an example can come again sooner than the manifest's period says. */
 sam_status sam_private_check(const sam_manifest *manifest, const uint32_t *classes, size_t count, uint32_t class_count,
                              sam_error *err);
 

@@ -37,11 +37,9 @@ static sam_status make_sampler(sam_trainer *trainer, sam_error *err)
     if (train == NULL)
         return SAM_OK;
     size_t count = sam_dataset_count(train);
-    uint32_t *labels = sam_alloc(count, sizeof *labels);
+    uint32_t *labels = sam_dataset_labels(train);
     if (labels == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for %zu labels", count);
-    for (size_t i = 0; i < count; i++)
-        labels[i] = sam_dataset_at(train, i)->label;
     trainer->sampler =
         sam_sampler_new(manifest->seed, manifest->balance ? labels : NULL, count, sam_dataset_classes(train));
     sam_status status = sam_private_check(manifest, labels, count, sam_dataset_classes(train), err);

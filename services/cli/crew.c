@@ -169,9 +169,17 @@ sam_status cli_crew_start_services(cli_crew *crew, sam_error *err)
 /* ---- workers ---- */
 
 typedef struct worker_words {
-    char ledger[96], threads[24], status[1200];
+    char ledger[96], threads[24], status[1200], key[1200];
     const char *word[32];
 } worker_words;
+
+static size_t add_word(worker_words *words, size_t count, const char *option, const char *value)
+{
+    words->word[count++] = option;
+    words->word[count++] = value;
+    words->word[count] = NULL;
+    return count;
+}
 
 static void write_worker_words(worker_words *words, cli_crew *crew, const char *name)
 {
@@ -181,30 +189,18 @@ static void write_worker_words(worker_words *words, cli_crew *crew, const char *
     snprintf(words->ledger, sizeof words->ledger, "http://%s", crew->ledger_address);
     snprintf(words->threads, sizeof words->threads, "%llu", (unsigned long long)plan->threads);
     snprintf(words->status, sizeof words->status, "%s", cli_out_path(crew->folder, file));
-    const char *const all[] = {"--ledger",
-                               words->ledger,
-                               "--run",
-                               plan->run,
-                               "--model",
-                               plan->model,
-                               "--train",
-                               plan->train,
-                               "--dev",
-                               plan->dev,
-                               "--threads",
-                               words->threads,
-                               "--precision",
-                               plan->precision,
-                               "--cache",
-                               plan->cache,
-                               "--name",
-                               name,
-                               "--status-file",
-                               words->status,
-                               plan->kernel == NULL ? NULL : "--kernel",
-                               plan->kernel,
-                               NULL};
+    snprintf(file, sizeof file, "keys/%s.key", name);
+    snprintf(words->key, sizeof words->key, "%s", cli_out_path(crew->folder, file));
+    const char *const all[] = {"--ledger",      words->ledger,   "--run",   plan->run,   "--model",   plan->model,
+                               "--train",       plan->train,     "--dev",   plan->dev,   "--threads", words->threads,
+                               "--precision",   plan->precision, "--cache", plan->cache, "--name",    name,
+                               "--status-file", words->status,   NULL};
+    size_t count = sizeof all / sizeof all[0] - 1;
     memcpy(words->word, all, sizeof all);
+    if (plan->signs)
+        count = add_word(words, count, "--key", words->key);
+    if (plan->kernel != NULL)
+        count = add_word(words, count, "--kernel", plan->kernel);
 }
 
 static sam_status start_worker(cli_crew *crew, cli_process *worker, sam_error *err)
@@ -237,6 +233,8 @@ static void put_extra_worker(cli_crew *crew, sam_buffer *script)
             sam_put_text(script, "\"$name\"");
         } else if (strcmp(words.word[i], "--status-file") == 0) {
             sam_put_text(script, "\"$workers/$name.json\"");
+        } else if (strcmp(words.word[i], "--key") == 0) {
+            sam_put_text(script, "\"$workers/../keys/$name.key\"");
         } else {
             put_quoted(script, words.word[i + 1]);
         }

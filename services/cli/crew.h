@@ -25,6 +25,7 @@ typedef struct cli_crew_plan {   /* all borrowed */
     uint64_t port, gateway_port; /* 0: any */
     uint64_t workers, threads;   /* threads of each */
     const char *run, *model, *train, *dev, *precision, *kernel, *cache; /* kernel may be NULL */
+    bool signs;                                                         /* each worker has a key of its own */
 } cli_crew_plan;
 
 typedef struct cli_crew {

@@ -31,7 +31,8 @@ static int remove_entry(const char *path, const struct stat *info, int kind, str
 /* Only what a training makes, so that a folder named by mistake keeps what is in it. */
 static void remove_run(cli_out_folder *folder)
 {
-    static const char *const MADE[] = {"redis", "workers", "logs", "run.json", "run.samlog", "summary.json"};
+    static const char *const MADE[] = {"redis",    "workers",    "logs",       "keys",
+                                       "run.json", "run.samlog", "run.samsig", "summary.json"};
     for (size_t i = 0; i < sizeof MADE / sizeof MADE[0]; i++)
         (void)nftw(cli_out_path(folder, MADE[i]), remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -62,7 +63,7 @@ sam_status cli_out_open(cli_out_folder *folder, const char *path, bool fresh, sa
     status = lock(folder, err);
     if (status == SAM_OK && fresh)
         remove_run(folder);
-    static const char *const FOLDERS[] = {"redis", "workers", "logs"};
+    static const char *const FOLDERS[] = {"redis", "workers", "logs", "keys"};
     for (size_t i = 0; status == SAM_OK && i < sizeof FOLDERS / sizeof FOLDERS[0]; i++)
         status = sam_make_folders(cli_out_path(folder, FOLDERS[i]), err);
     return status;

@@ -207,6 +207,13 @@ static json_t *bytes_by_worker(const cli_out_folder *folder)
     return bytes;
 }
 
+/* What the rounds of the log tell of one example. */
+static double epsilon_of(const cli_training *t, const results *found)
+{
+    const sam_manifest *manifest = t->manifest;
+    return sam_privacy_epsilon(&manifest->privacy, manifest->probes, found->rounds * manifest->slots);
+}
+
 static json_t *summary_of(const cli_training *t, const results *found)
 {
     char state[SAM_DIGEST_HEX], base[SAM_DIGEST_HEX];
@@ -228,6 +235,9 @@ static json_t *summary_of(const cli_training *t, const results *found)
     json_object_update_new(summary,
                            json_pack("{s:s, s:s, s:s, s:s}", "kernel", t->kernel, "precision", t->settings.precision,
                                      "objective", t->settings.objective, "out", t->folder.root));
+    if (t->manifest->privacy.clip > 0)
+        json_object_set_new(summary, "privacy",
+                            json_pack("{s:f, s:f}", "epsilon", epsilon_of(t, found), "delta", SAM_PRIVACY_DELTA));
     json_object_set_new(summary, "seed", json_sprintf("%llu", (unsigned long long)t->manifest->seed));
     return summary;
 }
@@ -273,6 +283,8 @@ static void print_cost(const cli_training *t, const results *found)
     json_object_foreach(t->folder.workers, name, value) printf(
         "  %s: %s", name, cli_bytes_text((uint64_t)json_integer_value(json_object_get(value, "bytes_sent"))).text);
     printf("\n  state digest %s\n", state);
+    if (t->manifest->privacy.clip > 0)
+        printf("  privacy: epsilon %.2f at delta %g\n", epsilon_of(t, found), SAM_PRIVACY_DELTA);
 }
 
 static void print_summary(cli_training *t, const results *found)
@@ -284,7 +296,8 @@ static void print_summary(cli_training *t, const results *found)
     if (sam_file_exists(cli_out_path(&t->folder, "model.gguf")))
         printf("    model.gguf    for llama.cpp (f16)\n");
     printf("    run.samlog    the fine-tune itself; with the base it gives the model again: samara replay\n"
-           "    summary.json  these figures\n");
+           "%s    summary.json  these figures\n",
+           t->manifest->signed_records ? "    run.samsig    who signed what: samara verify --signatures\n" : "");
 }
 
 sam_status cli_report(cli_training *t, sam_error *err)

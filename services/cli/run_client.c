@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "base/text.h"
 #include "net/http_client.h"
 #include "run/history.h"
 #include "run/wire.h"
@@ -72,7 +73,7 @@ static sam_status call(cli_run_client *client, const char *path, const body *sen
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
     snprintf(type, sizeof type, "Content-Type: %s", sent == NULL ? "" : sent->type);
     const char *headers[] = {type, NULL};
-    sam_http_call request = {.url = url, .limit = (size_t)1 << 30};
+    sam_http_call request = {.url = url, .limit = (size_t)1 << 30, .wanted = "Samara-Next-Round"};
     if (sent != NULL) {
         request.headers = headers;
         request.body = sent->bytes;
@@ -242,6 +243,24 @@ sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer
         status = log->failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : count_rounds(log, rounds, err);
         if (status != SAM_OK || *rounds == from)
             return status;
+    }
+}
+
+/* A reply says which round the next one is to begin with. */
+sam_status cli_run_fetch_signatures(cli_run_client *client, const char *run, sam_buffer *signatures, sam_error *err)
+{
+    sam_buffer_clear(signatures);
+    for (uint64_t from = 0, next = 0;; from = next) {
+        char path[SAM_DIGEST_HEX + 64];
+        snprintf(path, sizeof path, "/v1/runs/%s/signatures?from=%llu", run, (unsigned long long)from);
+        sam_status status = call(client, path, NULL, err);
+        if (status != SAM_OK)
+            return status;
+        sam_put_bytes(signatures, client->reply.body.bytes, client->reply.body.length);
+        if (signatures->failed)
+            return sam_fail(err, SAM_NO_MEMORY, "out of memory for the signatures of a run");
+        if (!sam_parse_u64(client->reply.wanted, &next) || next <= from)
+            return SAM_OK;
     }
 }
 

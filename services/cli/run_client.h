@@ -51,6 +51,9 @@ sam_status cli_run_leave_all(cli_run_client *client, const char *run, uint64_t h
 sam_status cli_run_fetch_log(cli_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds,
                              sam_error *err);
 
+/* Who signed what, as a .samsig. */
+sam_status cli_run_fetch_signatures(cli_run_client *client, const char *run, sam_buffer *signatures, sam_error *err);
+
 /* Creates the run of a log where it is not there, and brings over the rounds that are missing; `head`: what the ledger
  * has then, `was`: what it had before. Whoever joins gets a number above `workers`, and above those in the log.
  * CONFLICT where its log is another one. */

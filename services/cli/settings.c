@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "cli.h"
 #include "train/defaults.h"
+#include "train/private.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -71,6 +72,15 @@ static sam_status check_ranges(const cli_settings *set, sam_error *err)
         return sam_fail(err, SAM_INVALID, "--rate is from 1e-9 to 1024, and is %g", set->rate);
     if (!within(set->epsilon, 1e-7, 1024))
         return sam_fail(err, SAM_INVALID, "--epsilon is from 1e-7 to 1024, and is %g", set->epsilon);
+    if (!within(set->verify_rate, 1.0 / 256, 1))
+        return sam_fail(err, SAM_INVALID, "--verify-rate is from 1/256 to 1, or 0 for none, and is %g",
+                        set->verify_rate);
+    if (!within(set->privacy, 1e-3, 1e6))
+        return sam_fail(err, SAM_INVALID, "--privacy is from 0.001 to 1e6, or 0 for none, and is %g", set->privacy);
+    if (set->privacy > 0 && set->verify_rate > 0)
+        return sam_fail(err, SAM_INVALID,
+                        "--verify-rate and --privacy exclude each other: with noise of their own, no two workers "
+                        "compute the same codes");
     return SAM_OK;
 }
 
@@ -102,6 +112,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
                           .precision = "bf16",
                           .threads = 1,
                           .seed = 1,
+                          .privacy_clip = 2,
                           .eval_every = UNSAID};
     const char *every = NULL;
     const sam_option table[] = {
@@ -129,6 +140,11 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"eval-every", SAM_OPTION_TEXT, &every, "N", "rounds between evaluations of dev; 0: none"},
         {"lease-ms", SAM_OPTION_COUNT, &set->lease_ms, "MS",
          "a slot whose worker is silent so long is given to another"},
+        {"verify-rate", SAM_OPTION_NUMBER, &set->verify_rate, "X", "share of slots that a second worker checks"},
+        {"signed", SAM_OPTION_FLAG, &set->signed_records, NULL, "workers sign what they send; OUT/run.samsig has it"},
+        {"privacy", SAM_OPTION_NUMBER, &set->privacy, "EPSILON",
+         "noise that keeps all --rounds within it, at delta 1e-5; 0: none"},
+        {"privacy-clip", SAM_OPTION_NUMBER, &set->privacy_clip, "X", "largest scalar of one example, where private"},
         {"precision", SAM_OPTION_TEXT, &set->precision, "bf16|f32", "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &set->kernel, "NAME", "pin one; samara doctor lists them"},
         {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "one that runs already; left out: a private one"},
@@ -193,6 +209,32 @@ static void set_counts(sam_manifest *draft, const cli_settings *set)
         draft->evaluation.every = set->eval_every < UINT32_MAX ? (uint32_t)set->eval_every : UINT32_MAX;
 }
 
+/* As much noise as the budget asks for, over all rounds that the run may have. */
+static sam_status set_privacy(sam_manifest *draft, const cli_settings *set, const sam_dataset *train, sam_error *err)
+{
+    double clip = set->privacy_clip / sam_manifest_quantum(draft);
+    if (!(clip >= 1 && clip <= SAM_PRIVACY_CLIP_MAX))
+        return sam_fail(err, SAM_INVALID, "--privacy-clip is from %g to %g, and is %g", sam_manifest_quantum(draft),
+                        SAM_PRIVACY_CLIP_MAX * sam_manifest_quantum(draft), set->privacy_clip);
+    uint32_t *labels = sam_dataset_labels(train);
+    if (labels == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for %zu labels", sam_dataset_count(train));
+    uint64_t period = sam_private_period(draft, labels, sam_dataset_count(train), sam_dataset_classes(train));
+    sam_free(labels);
+    if (period == 0)
+        return sam_fail(err, SAM_INVALID, "--privacy: minibatches of %u need more examples than the %zu in --train",
+                        draft->batch, sam_dataset_count(train));
+    draft->privacy.clip = (uint32_t)llround(clip);
+    draft->privacy.period = period < UINT32_MAX ? (uint32_t)period : UINT32_MAX;
+    draft->privacy.sigma =
+        sam_privacy_sigma(&draft->privacy, draft->probes, draft->rounds * draft->slots, set->privacy);
+    if (draft->privacy.sigma == 0)
+        return sam_fail(err, SAM_INVALID,
+                        "--privacy: no noise that fits keeps %llu rounds within %g; allow more, or fewer --rounds",
+                        (unsigned long long)draft->rounds, set->privacy);
+    return SAM_OK;
+}
+
 sam_status cli_settings_manifest(const cli_settings *set, const cli_material *material, sam_manifest **manifest,
                                  sam_error *err)
 {
@@ -218,8 +260,12 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
         set_epsilon(&draft, set->epsilon);
     if (set->rate > 0)
         draft.update.rate = sam_rate_of(set->rate, draft.eta_log2);
+    draft.signed_records = set->signed_records;
+    draft.verify_rate = (uint32_t)llround(set->verify_rate * 256);
     if (set->blocks > 0)
         status = set_blocks(&draft, set->blocks, material->model, err);
+    if (status == SAM_OK && set->privacy > 0)
+        status = set_privacy(&draft, set, material->data[CLI_TRAIN], err);
     if (draft.name == NULL || draft.task == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory");
     if (status == SAM_OK)

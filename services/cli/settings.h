@@ -19,7 +19,9 @@ typedef struct cli_settings {
     uint64_t workers, threads, rounds, slots, probes, batch, seed, blocks, lease_ms, port, gateway_port;
     uint64_t eval_every; /* UINT64_MAX: as the defaults say */
     double minutes, rate, epsilon;
-    bool json, fresh;
+    double verify_rate;           /* 0 to 1 */
+    double privacy, privacy_clip; /* epsilon of the whole run, 0: not private; largest scalar of an example */
+    bool signed_records, json, fresh;
     sam_precision product; /* of `precision` */
 } cli_settings;
 

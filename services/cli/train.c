@@ -68,6 +68,7 @@ static sam_status prepare(cli_training *t, sam_error *err)
         .precision = t->settings.precision,
         .kernel = t->kernel,
         .cache = t->cache,
+        .signs = t->manifest->signed_records,
     };
     return cli_crew_init(&t->crew, &t->folder, &t->plan, err);
 }
@@ -120,6 +121,16 @@ static sam_status begin(cli_training *t, sam_error *err)
     return status;
 }
 
+static sam_status keep_signatures(cli_training *t, sam_error *err)
+{
+    sam_buffer signatures = {0};
+    sam_status status = cli_run_fetch_signatures(t->client, t->manifest->id_hex, &signatures, err);
+    if (status == SAM_OK)
+        status = sam_file_write(cli_out_path(&t->folder, "run.samsig"), signatures.bytes, signatures.length, err);
+    sam_buffer_free(&signatures);
+    return status;
+}
+
 static sam_status keep_log(cli_training *t, sam_error *err)
 {
     sam_buffer log = {0};
@@ -130,6 +141,8 @@ static sam_status keep_log(cli_training *t, sam_error *err)
     if (status == SAM_OK)
         t->folder.head = rounds; /* more may have come since the last look */
     sam_buffer_free(&log);
+    if (status == SAM_OK && t->manifest->signed_records)
+        status = keep_signatures(t, err);
     return status;
 }
 

@@ -158,6 +158,42 @@ class Train(stage.Stage):
         self.assertGreater(second["rounds"], first["rounds"])
         self.assertGreater(second["seconds"], first["seconds"])
 
+    def test_a_signed_run_leaves_its_signatures(self):
+        out = pathlib.Path(self.path("out"))
+        running = self.begin(*ROUNDS, "--signed", "--workers", "1", "--out", out)
+        running.wait_for_round(5)
+        with subprocess.Popen([out / "add-worker.sh", "helper"], stderr=subprocess.DEVNULL,
+                              env=self.environment) as helper:
+            code, summary = running.finish()
+            helper.wait(timeout=stage.LIMIT)
+        self.assertEqual(code, 0, running.errors())
+        self.assertEqual(sorted(key.name for key in (out / "keys").iterdir()), ["helper.key", "worker-1.key"])
+        told = self.samara("verify", out / "run.samlog", "--base", self.shared / "tiny.gguf",
+                           "--signatures", out / "run.samsig")
+        self.assertEqual(told.returncode, 0, told.stderr)
+        self.assertRegex(told.stdout, r"signatures +240 good, 0 bad, 0 missing")
+        self.assertEqual(summary["state_digest"], self.reference()["state_digest"])
+
+    def test_a_private_run_keeps_within_its_budget(self):
+        private = self.train(*ROUNDS, "--privacy", "20", "--out", self.path("out"))
+        self.assertLess(19, private["privacy"]["epsilon"])
+        self.assertLessEqual(private["privacy"]["epsilon"], 20)
+        self.assertNotEqual(private["state_digest"], self.reference()["state_digest"])
+        self.assertNotIn("privacy", self.reference())
+
+    def test_privacy_that_cannot_be_is_refused(self):
+        for words, parts in ((("--privacy", "20", "--verify-rate", "0.1"), ("--verify-rate", "--privacy")),
+                             (("--privacy", "20", "--privacy-clip", "1e9"), ("--privacy-clip",)),
+                             (("--privacy", "0.001", "--rounds", "1000000000000"), ("--privacy", "--rounds")),
+                             (("--privacy", "20", "--batch", "60000"), ("--privacy", "examples"))):
+            with self.subTest(words=words):
+                self.assert_one_sentence(self.samara("train", *self.material(), "--out", self.path("out"), *words),
+                                         *parts)
+
+    def test_slots_are_checked_by_a_second_worker(self):
+        summary = self.train(*ROUNDS, "--verify-rate", "0.25", "--workers", "2", "--out", self.path("out"))
+        self.assertEqual(summary["state_digest"], self.reference()["state_digest"])
+
     def test_other_settings_are_refused_in_the_same_folder_unless_fresh(self):
         self.train(*ROUNDS, "--out", self.path("out"))
         other = ("train", *self.material(), *ROUNDS, "--seed", "2", "--out", self.path("out"))
