@@ -21,6 +21,20 @@ static size_t row_of(sam_status status)
     return row < sizeof STATUS / sizeof STATUS[0] ? row : (size_t)SAM_INTERNAL;
 }
 
+/* A text that just fits may have been cut within a character: problem reports are JSON, which has no halves. */
+static void end_at_character(char text[SAM_ERROR_TEXT])
+{
+    size_t length = strlen(text), first = length;
+    if (length < SAM_ERROR_TEXT - 1)
+        return;
+    while (first > 0 && length - first < 3 && ((unsigned char)text[first - 1] & 0xC0) == 0x80)
+        first--;
+    unsigned char lead = first == 0 ? 0 : (unsigned char)text[first - 1];
+    size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
+    if (length - first + 1 < whole)
+        text[first - 1] = 0;
+}
+
 sam_status sam_error_fill(sam_error *err, sam_status status, const char *format, ...)
 {
     if (err != NULL) {
@@ -28,6 +42,7 @@ sam_status sam_error_fill(sam_error *err, sam_status status, const char *format,
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
+        end_at_character(err->text);
         err->status = sam_failed(status);
     }
     return status;
@@ -42,6 +57,7 @@ sam_status sam_error_fill_errno(sam_error *err, sam_status status, int errno_val
         va_end(args);
         size_t used = strlen(err->text);
         snprintf(err->text + used, sizeof err->text - used, ": %s", strerror(errno_value));
+        end_at_character(err->text);
         err->status = sam_failed(status);
     }
     return status;
@@ -59,6 +75,7 @@ sam_status sam_error_prepend(sam_error *err, const char *format, ...)
     va_end(args);
     size_t used = strlen(err->text);
     snprintf(err->text + used, sizeof err->text - used, ": %s", inner);
+    end_at_character(err->text);
     return err->status;
 }
 

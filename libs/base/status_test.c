@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/text.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,12 +52,31 @@ static void a_long_sentence_is_cut_not_spilled(void **state)
     assert_int_equal(strlen(err.text), SAM_ERROR_TEXT - 1);
 }
 
+static void a_sentence_is_cut_between_characters(void **state)
+{
+    static const char *const CHARACTERS[] = {"a", "\u00e9", "\u20ac", "\U0001f600"};
+    (void)state;
+    for (size_t c = 0; c < 4; c++)
+        for (size_t shift = 0; shift < 4; shift++) {
+            char text[2 * SAM_ERROR_TEXT] = "";
+            sam_error err = {0};
+            for (size_t used = 0; used + 4 < sizeof text; used += strlen(CHARACTERS[c]))
+                strcpy(text + used, CHARACTERS[c]);
+            (void)sam_fail(&err, SAM_INVALID, "%s%s", &"xxx"[3 - shift], text);
+            assert_true(sam_utf8_valid(err.text, strlen(err.text)));
+            assert_true(strlen(err.text) + strlen(CHARACTERS[c]) >= SAM_ERROR_TEXT);
+            (void)sam_fail_context(&err, "y");
+            assert_true(sam_utf8_valid(err.text, strlen(err.text)));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_status_has_a_name_a_sentence_and_codes),
         cmocka_unit_test(a_failure_carries_its_sentence_and_its_context),
         cmocka_unit_test(a_long_sentence_is_cut_not_spilled),
+        cmocka_unit_test(a_sentence_is_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
