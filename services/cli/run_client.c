@@ -134,17 +134,16 @@ static void read_view(cli_run_view *view, const json_t *json)
         .records = number(json, "records"),
         .workers = number(json, "workers"),
     };
-    json_t *all = json_object_get(json, "evaluations"), *each;
-    size_t i;
-    json_array_foreach(all, i, each)
-    {
-        sam_evaluation one = {.at = number(each, "round"),
-                              .examples = (uint32_t)number(each, "examples"),
-                              .correct = (uint32_t)number(each, "correct"),
-                              .loss_micro = number(each, "loss_micro")};
-        if (one.examples > 0 && (!view->evaluated || one.at >= view->last.at))
-            view->last = one;
-        view->evaluated = view->evaluated || one.examples > 0;
+    const json_t *all = json_object_get(json, "evaluations");
+    size_t count = json_array_size(all);
+    for (size_t i = count > CLI_NEWEST ? count - CLI_NEWEST : 0; i < count; i++) {
+        const json_t *each = json_array_get(all, i);
+        const sam_evaluation one = {.at = number(each, "round"),
+                                    .examples = (uint32_t)number(each, "examples"),
+                                    .correct = (uint32_t)number(each, "correct"),
+                                    .loss_micro = number(each, "loss_micro")};
+        if (one.examples > 0)
+            view->newest[view->newest_count++] = one;
     }
 }
 

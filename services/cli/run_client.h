@@ -21,11 +21,13 @@
 
 typedef struct cli_run_client cli_run_client;
 
+#define CLI_NEWEST 32u /* evaluations that a view holds at most */
+
 typedef struct cli_run_view {
     bool complete, paused;
     uint64_t head, rounds, records, workers;
-    bool evaluated;      /* `last` is something */
-    sam_evaluation last; /* of the newest round evaluated */
+    sam_evaluation newest[CLI_NEWEST]; /* evaluations, by round */
+    size_t newest_count;
 } cli_run_view;
 
 /* How a command is let in: two rows of its option table, CLI_ACCESS_OPTIONS(&access). */

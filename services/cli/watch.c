@@ -18,7 +18,7 @@ typedef struct watch {
     uint64_t began_ms, next_look_ms, next_save_ms, answered_ms;
     double seconds_before; /* of earlier sessions */
     cli_run_view run;
-    uint64_t shown_evaluation; /* round + 1; 0: none yet */
+    uint64_t shown; /* evaluations before this round */
     sample samples[SAMPLES];
     size_t sample_count;
 } watch;
@@ -48,14 +48,13 @@ static double session_seconds(const watch *w)
 
 static cli_standing standing_of(const watch *w)
 {
-    const sam_evaluation *last = &w->run.last;
     double records, rounds, limit = w->training->settings.minutes * 60, seconds = session_seconds(w);
     speeds(w, &records, &rounds);
     cli_standing at = {
         .round = w->run.head,
         .rounds = w->run.rounds,
         .fraction = w->run.rounds == 0 ? 0 : (double)w->run.head / (double)w->run.rounds,
-        .evaluated = w->run.evaluated,
+        .evaluated = w->run.newest_count > 0,
         .probes_per_second = records * w->training->manifest->probes,
         .workers = cli_crew_running_workers(&w->training->crew),
         .bytes_sent = cli_out_bytes_sent(&w->training->folder),
@@ -64,7 +63,8 @@ static cli_standing standing_of(const watch *w)
     };
     if (w->run.workers > at.workers) /* some were started by hand */
         at.workers = w->run.workers;
-    if (last->examples > 0) {
+    if (at.evaluated) {
+        const sam_evaluation *last = &w->run.newest[w->run.newest_count - 1];
         at.dev_loss = (double)last->loss_micro / 1e6 / (double)last->examples;
         at.dev_accuracy = (double)last->correct / (double)last->examples;
     }
@@ -75,12 +75,16 @@ static cli_standing standing_of(const watch *w)
     return at;
 }
 
+/* Each evaluation once; of those that an earlier session made, the last. */
 static void show(watch *w)
 {
-    if (w->run.evaluated && w->run.last.at + 1 > w->shown_evaluation) {
-        w->shown_evaluation = w->run.last.at + 1;
-        cli_view_evaluation(&w->training->view, &w->run.last);
-    }
+    const cli_run_view *run = &w->run;
+    size_t first = w->sample_count == 1 && run->newest_count > 0 ? run->newest_count - 1 : 0;
+    for (size_t i = first; i < run->newest_count; i++)
+        if (run->newest[i].at >= w->shown) {
+            w->shown = run->newest[i].at + 1;
+            cli_view_evaluation(&w->training->view, &run->newest[i]);
+        }
     const cli_standing at = standing_of(w);
     cli_view_progress(&w->training->view, &at);
 }
