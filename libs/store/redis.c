@@ -20,6 +20,7 @@
 #define MAX_WORDS        32
 #define NODES_MAX        64u
 #define HOPS_MAX         5
+#define ELEMENTS_MAX     4194304 /* of one array in a reply */
 
 /* A server of a cluster that another one sent us to. */
 typedef struct cluster_node {
@@ -114,8 +115,8 @@ static sam_status broken(sam_redis *redis, sam_error *err)
 {
     const redisContext *context = redis->context;
     bool no_memory = context->err == REDIS_ERR_OOM;
-    sam_fail(err, no_memory ? SAM_NO_MEMORY : SAM_UNAVAILABLE, "the connection to Redis at %s broke: %s",
-             redis->place.shown, context->errstr);
+    sam_fail(err, no_memory ? SAM_NO_MEMORY : SAM_UNAVAILABLE, "the connection to Redis at %s broke: %s%s",
+             redis->place.shown, context->errstr, no_memory ? ", or an array too large to be an answer" : "");
     disconnect(redis);
     return no_memory ? SAM_NO_MEMORY : SAM_UNAVAILABLE;
 }
@@ -228,12 +229,46 @@ static sam_status introduce(sam_redis *redis, sam_error *err)
     return status;
 }
 
+/* hiredis makes room for as many elements as a server announces, before it has seen one. */
+#if HIREDIS_MAJOR >= 1
+static void limit_arrays(redisContext *context)
+{
+    context->reader->maxelements = ELEMENTS_MAX;
+}
+#else
+static redisReplyObjectFunctions usual, limited;
+
+static void *create_limited_array(const redisReadTask *task, int elements)
+{
+    return elements > ELEMENTS_MAX ? NULL : usual.createArray(task, elements);
+}
+
+static void find_usual(void)
+{
+    redisReader *reader = redisReaderCreate();
+    if (reader == NULL)
+        return;
+    usual = limited = *reader->fn;
+    limited.createArray = create_limited_array;
+    redisReaderFree(reader);
+}
+
+static void limit_arrays(redisContext *context)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, find_usual);
+    if (usual.createArray != NULL)
+        context->reader->fn = &limited;
+}
+#endif
+
 static redisContext *dial(const sam_redis *redis, const char *host, unsigned port)
 {
     struct timeval timeout = to_timeval(redis->connect_timeout_ms);
     redisContext *context = host == NULL ? redisConnectUnixWithTimeout(redis->place.socket_path, timeout)
                                          : redisConnectWithTimeout(host, (int)port, timeout);
     if (context != NULL && context->err == 0) {
+        limit_arrays(context);
         (void)redisSetTimeout(context, to_timeval(redis->command_timeout_ms)); /* of writes that do not go on */
         if (host != NULL)
             (void)redisEnableKeepAlive(context);

@@ -131,6 +131,20 @@ static void a_redis_that_was_killed_and_came_back_is_found_again(void **state)
     sam_redis_reply_free(reply);
 }
 
+static void an_array_larger_than_any_answer_is_refused(void **state)
+{
+    static const char LINES[] = "local lines = {} for i = 1, tonumber(ARGV[1]) do lines[i] = i end return lines";
+    (void)state;
+    sam_error err = {0};
+    redisReply *reply;
+    ok(sam_redis_words(redis, &reply, &err, "EVAL", LINES, "0", "100000", NULL), &err);
+    assert_int_equal(reply->elements, 100000);
+    sam_redis_reply_free(reply);
+    assert_int_equal(sam_redis_words(redis, &reply, &err, "EVAL", LINES, "0", "4194305", NULL), SAM_NO_MEMORY);
+    assert_non_null(strstr(err.text, "too large to be an answer"));
+    ok(sam_redis_ping(redis, &err), &err);
+}
+
 static void a_password_is_asked_and_never_shown(void **state)
 {
     (void)state;
@@ -351,6 +365,7 @@ int main(void)
         cmocka_unit_test(error_replies_become_statuses),
         cmocka_unit_test(a_batch_answers_each_command_in_order),
         cmocka_unit_test(a_redis_that_was_killed_and_came_back_is_found_again),
+        cmocka_unit_test(an_array_larger_than_any_answer_is_refused),
         cmocka_unit_test(a_password_is_asked_and_never_shown),
         cmocka_unit_test(addresses_are_read_as_people_write_them),
         cmocka_unit_test(a_pool_lends_each_connection_to_one_at_a_time),
