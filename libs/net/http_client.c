@@ -16,8 +16,8 @@
 #define PROBLEM_BYTES ((size_t)64 * 1024)
 
 struct sam_http_client {
-    CURL *easy;
-    CURLM *multi; /* driven by hand, so that `cancelled` is asked while nothing arrives */
+    CURL *easy;   /* of the newest call; NULL before the first */
+    CURLM *multi; /* has the connections; driven by hand, so that `cancelled` is asked while nothing arrives */
     char *authorization, *hint, *user_agent, *token_file, *ca_file;
     sam_http_client_options options;
     char curl_error[CURL_ERROR_SIZE];
@@ -71,14 +71,13 @@ sam_status sam_http_client_new(sam_http_client **out, const sam_http_client_opti
     if (client == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making an HTTP client");
     client->options = *options;
-    client->easy = curl_easy_init();
     client->multi = curl_multi_init();
     client->authorization = options->token == NULL ? NULL : sam_format("Authorization: Bearer %s", options->token);
     client->hint = copy_or_null(options->hint);
     client->token_file = copy_or_null(options->token_file);
     client->ca_file = copy_or_null(options->ca_file);
     client->user_agent = sam_strdup(options->user_agent == NULL ? "samara/" SAMARA_VERSION : options->user_agent);
-    bool good = client->easy != NULL && client->multi != NULL && client->user_agent != NULL &&
+    bool good = client->multi != NULL && client->user_agent != NULL &&
                 (options->token == NULL || client->authorization != NULL) &&
                 (options->hint == NULL || client->hint != NULL) &&
                 (options->token_file == NULL || client->token_file != NULL) &&
@@ -98,8 +97,7 @@ void sam_http_client_free(sam_http_client *client)
 {
     if (client == NULL)
         return;
-    if (client->easy != NULL)
-        curl_easy_cleanup(client->easy);
+    curl_easy_cleanup(client->easy);
     if (client->multi != NULL)
         (void)curl_multi_cleanup(client->multi);
     sam_free(client->authorization);
@@ -264,10 +262,18 @@ static bool make_headers(const sam_http_client *client, const sam_http_call *cal
     return good;
 }
 
+/* A handle that has served before follows a pointer into the header that it had then, where a server begins one with a
+ * continued line (libcurl before 8.1.1; its issue 11101). So each call has a new one. */
+static bool make_handle(sam_http_client *client)
+{
+    curl_easy_cleanup(client->easy);
+    client->easy = curl_easy_init();
+    return client->easy != NULL;
+}
+
 static void set_up(sam_http_client *client, transfer *now, struct curl_slist *headers)
 {
     CURL *easy = client->easy;
-    curl_easy_reset(easy); /* keeps the connection */
     curl_easy_setopt(easy, CURLOPT_URL, now->call->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
@@ -393,13 +399,13 @@ static sam_status send_once(sam_http_client *client, const sam_http_call *call, 
     sam_buffer_clear(&reply->body);
     reply->code = 0;
     clear_fields(reply);
-    transfer now = {
-        .call = call, .reply = reply, .limit = call->limit == 0 ? (size_t)64 << 20 : call->limit, .easy = client->easy};
     struct curl_slist *headers = NULL;
-    if (!make_headers(client, call, &headers)) {
+    if (!make_handle(client) || !make_headers(client, call, &headers)) {
         curl_slist_free_all(headers);
         return sam_fail(err, SAM_NO_MEMORY, "out of memory asking %s", call->url);
     }
+    transfer now = {
+        .call = call, .reply = reply, .limit = call->limit == 0 ? (size_t)64 << 20 : call->limit, .easy = client->easy};
     client->curl_error[0] = 0;
     set_up(client, &now, headers);
     bool cancelled = false;
