@@ -30,6 +30,7 @@ import schedule as plan
 
 BIN = pathlib.Path(os.environ.get("SAMARA_BIN", "build/release/bin")).resolve()
 LIMIT = 120  # seconds until a run that does not end is called stuck
+SETTLING = 5  # seconds that a Redis without a disk may take to end
 CLOCK_STEP = 3600
 
 
@@ -269,14 +270,22 @@ class World:
     def _free_disk(self):
         self.disk.free()
         redis = self.processes["redis"]
+        until = time.monotonic() + SETTLING
+        while redis.lives() and not self._answers() and time.monotonic() < until:
+            time.sleep(0.02)  # it may be ending because of a write before
         if not redis.lives():
             redis.start()
         redis.doomed = False
 
-    def redis_cli(self, *words):
+    def _answers(self):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.redis_cli("PING", limit=0.5)
+        return False
+
+    def redis_cli(self, *words, limit=None):
         """False where Redis is not there."""
         done = subprocess.run(["redis-cli", "-s", str(self.folder / "redis.sock"), *words], capture_output=True,
-                              check=False, timeout=LIMIT)
+                              check=False, timeout=limit or LIMIT)
         return done.returncode == 0
 
     def _ask(self, method, what):
