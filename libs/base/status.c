@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,12 +29,12 @@ static void end_at_character(char text[SAM_ERROR_TEXT])
     size_t length = strlen(text), first = length;
     if (length < SAM_ERROR_TEXT - 1)
         return;
-    while (first > 0 && length - first < 3 && ((unsigned char)text[first - 1] & 0xC0) == 0x80)
+    uint32_t last;
+    do
         first--;
-    unsigned char lead = first == 0 ? 0 : (unsigned char)text[first - 1];
-    size_t whole = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;
-    if (length - first + 1 < whole)
-        text[first - 1] = 0;
+    while (length - first < 4 && ((unsigned char)text[first] & 0xC0) == 0x80);
+    if (sam_utf8_decode(text + first, length - first, &last) == 0)
+        text[first] = 0;
 }
 
 sam_status sam_error_fill(sam_error *err, sam_status status, const char *format, ...)
