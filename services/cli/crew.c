@@ -169,7 +169,7 @@ sam_status cli_crew_start_services(cli_crew *crew, sam_error *err)
 /* ---- workers ---- */
 
 typedef struct worker_words {
-    char ledger[96], threads[24], status[1200], key[1200];
+    char ledger[96], threads[24];
     const char *word[32];
 } worker_words;
 
@@ -186,19 +186,19 @@ static void write_worker_words(worker_words *words, cli_crew *crew, const char *
     const cli_crew_plan *plan = crew->plan;
     char file[96];
     snprintf(file, sizeof file, "workers/%s.json", name);
+    const char *status = cli_out_path(crew->folder, file);
+    snprintf(file, sizeof file, "keys/%s.key", name);
+    const char *key = cli_out_path(crew->folder, file);
     snprintf(words->ledger, sizeof words->ledger, "http://%s", crew->ledger_address);
     snprintf(words->threads, sizeof words->threads, "%llu", (unsigned long long)plan->threads);
-    snprintf(words->status, sizeof words->status, "%s", cli_out_path(crew->folder, file));
-    snprintf(file, sizeof file, "keys/%s.key", name);
-    snprintf(words->key, sizeof words->key, "%s", cli_out_path(crew->folder, file));
     const char *const all[] = {"--ledger",      words->ledger,   "--run",   plan->run,   "--model",   plan->model,
                                "--train",       plan->train,     "--dev",   plan->dev,   "--threads", words->threads,
                                "--precision",   plan->precision, "--cache", plan->cache, "--name",    name,
-                               "--status-file", words->status,   NULL};
+                               "--status-file", status,          NULL};
     size_t count = sizeof all / sizeof all[0] - 1;
     memcpy(words->word, all, sizeof all);
     if (plan->signs)
-        count = add_word(words, count, "--key", words->key);
+        count = add_word(words, count, "--key", key);
     if (plan->kernel != NULL)
         count = add_word(words, count, "--kernel", plan->kernel);
 }
