@@ -232,9 +232,9 @@ static void put_extra_worker(cli_crew *crew, sam_buffer *script)
         if (strcmp(words.word[i], "--name") == 0) {
             sam_put_text(script, "\"$name\"");
         } else if (strcmp(words.word[i], "--status-file") == 0) {
-            sam_put_text(script, "\"$workers/$name.json\"");
+            sam_put_text(script, "\"$out/workers/$name.json\"");
         } else if (strcmp(words.word[i], "--key") == 0) {
-            sam_put_text(script, "\"$workers/../keys/$name.key\"");
+            sam_put_text(script, "\"$out/keys/$name.key\"");
         } else {
             put_quoted(script, words.word[i + 1]);
         }
@@ -246,19 +246,19 @@ static void put_extra_worker(cli_crew *crew, sam_buffer *script)
 static sam_status write_add_worker(cli_crew *crew, sam_error *err)
 {
     sam_buffer script = {0};
-    const char *path = cli_out_path(crew->folder, "add-worker.sh");
     sam_put_text(&script, "#!/bin/sh\n# One more worker for the training that runs now: add-worker.sh [NAME]\n"
-                          "name=${1:-extra-$$}\nworkers=");
-    put_quoted(&script, cli_out_path(crew->folder, "workers"));
-    sam_put_text(&script, "\n: > \"$workers/$name.running\"\n");
+                          "name=${1:-extra-$$}\nout=");
+    put_quoted(&script, crew->folder->root);
+    sam_put_text(&script, "\n: > \"$out/workers/$name.running\"\n");
     put_extra_worker(crew, &script);
-    sam_put_format(&script,
-                   " &\nworker=$!\ntrap 'kill $worker 2> /dev/null' INT TERM\n"
-                   "while kill -0 $worker 2> /dev/null && kill -0 %ld 2> /dev/null && [ -e ",
-                   (long)getpid());
-    put_quoted(&script, path);
-    sam_put_text(&script, " ]; do sleep 0.2; done\nkill $worker 2> /dev/null\nwait $worker\ncode=$?\n"
-                          "rm -f \"$workers/$name.running\"\nexit $code\n");
+    sam_put_format(
+        &script,
+        " &\nworker=$!\ntrap 'kill $worker 2> /dev/null' INT TERM\n"
+        "while kill -0 $worker 2> /dev/null && kill -0 %ld 2> /dev/null && [ -e \"$out/add-worker.sh\" ]; do\n"
+        "    sleep 0.2\ndone\nkill $worker 2> /dev/null\nwait $worker\ncode=$?\n"
+        "rm -f \"$out/workers/$name.running\"\nexit $code\n",
+        (long)getpid());
+    const char *path = cli_out_path(crew->folder, "add-worker.sh");
     sam_status status = script.failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
                                       : sam_file_write(path, script.bytes, script.length, err);
     if (status == SAM_OK)

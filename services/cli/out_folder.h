@@ -3,6 +3,7 @@
  *     OUT/run.json        the run's manifest, and what has been counted so far
  *     OUT/redis/          the private Redis: socket and append-only file
  *     OUT/workers/        what each worker said of itself last
+ *     OUT/keys/           what each worker signs with, where the run asks for it
  *     OUT/logs/           output of each process
  *     OUT/run.samlog  OUT/model/  OUT/model.gguf  OUT/summary.json        results
  *
