@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define DEFAULT_TRIES 5u
-#define LOCK_POLL_MS  100u
+#define POLL_MS       100u
 
 /* ---- checksums ---- */
 
@@ -114,7 +114,7 @@ static sam_status lock_partial(download *now, sam_error *err)
                 return sam_fail_errno(err, SAM_IO, errno, "cannot lock %s", now->partial);
             if (is_cancelled(now))
                 return told_to_stop(now, err);
-            sam_sleep_ms(LOCK_POLL_MS);
+            sam_sleep_ms(POLL_MS);
         }
         if (still_named(now))
             return SAM_OK;
@@ -259,6 +259,12 @@ static bool worth_another_try(sam_status status)
     return status == SAM_OK || status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
 }
 
+static void wait_before_try(const download *now, unsigned tries_before)
+{
+    for (unsigned ms = 0; ms < 100u << (tries_before - 1) && !is_cancelled(now); ms += POLL_MS)
+        sam_sleep_ms(POLL_MS);
+}
+
 static sam_status fetch(download *now, sam_error *err)
 {
     sam_http_client *client;
@@ -273,11 +279,11 @@ static sam_status fetch(download *now, sam_error *err)
     bool done = false;
     for (unsigned i = 0; i < tries && !done; i++) {
         uint64_t before = now->at;
+        if (i > 0)
+            wait_before_try(now, i);
         status = ask_once(now, client, &done, err);
-        if (done || !worth_another_try(status) || (now->reply.code == 0 && now->at == before && i > 0))
+        if (!worth_another_try(status) || (now->reply.code == 0 && now->at == before && i > 0))
             break;
-        for (unsigned ms = 0; ms < 100u << i && !is_cancelled(now); ms += LOCK_POLL_MS)
-            sam_sleep_ms(LOCK_POLL_MS);
     }
     sam_http_client_free(client);
     if (status == SAM_OK && !done)
