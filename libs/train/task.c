@@ -194,15 +194,18 @@ static sam_status read_metric(sam_task *task, const json_t *root, sam_error *err
     static const char *const NAMES[] = {
         [SAM_METRIC_ACCURACY] = "accuracy", [SAM_METRIC_F1] = "f1", [SAM_METRIC_MACRO_F1] = "macro-f1"};
     const json_t *value = json_object_get(root, "metric");
+    size_t metric = 0, known = sizeof NAMES / sizeof *NAMES;
     if (value == NULL)
         return SAM_OK;
-    for (size_t i = 0; json_is_string(value) && i < sizeof NAMES / sizeof *NAMES; i++) {
-        if (strcmp(json_string_value(value), NAMES[i]) == 0) {
-            task->metric = (sam_metric)i;
-            return SAM_OK;
-        }
-    }
-    return sam_fail(err, SAM_INVALID, "'metric' is none of accuracy, f1, macro-f1");
+    while (metric < known && (!json_is_string(value) || strcmp(json_string_value(value), NAMES[metric]) != 0))
+        metric++;
+    if (metric == known)
+        return sam_fail(err, SAM_INVALID, "'metric' is none of accuracy, f1, macro-f1");
+    if (metric == SAM_METRIC_F1 && task->option_count != 2)
+        return sam_fail(err, SAM_INVALID, "'metric': f1 is of two options; with %zu it is macro-f1",
+                        task->option_count);
+    task->metric = (sam_metric)metric;
+    return SAM_OK;
 }
 
 static sam_status read_max_tokens(sam_task *task, const json_t *root, sam_error *err)

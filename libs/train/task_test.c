@@ -195,6 +195,8 @@ static void what_is_no_task_is_refused_by_name(void **state)
         {TASK(",\"labels\":{\"no\":\"0\"}"), "'labels' maps 'no' to no option number, 0 to 1"},
         {TASK(",\"metric\":\"bleu\""), "'metric' is none of accuracy, f1, macro-f1"},
         {TASK(",\"metric\":null"), "'metric' is none of accuracy, f1, macro-f1"},
+        {"{\"name\":\"t\",\"template\":\"{a}\",\"options\":[\"x\",\"y\",\"z\"],\"label\":\"l\",\"metric\":\"f1\"}",
+         "'metric': f1 is of two options; with 3 it is macro-f1"},
         {TASK(",\"max_tokens\":1"), "'max_tokens' is a whole number of at least 2"},
         {TASK(",\"max_tokens\":\"64\""), "'max_tokens' is a whole number of at least 2"},
         {TASK(",\"max_tokens\":64.5"), "'max_tokens' is a whole number of at least 2"},

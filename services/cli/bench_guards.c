@@ -170,7 +170,7 @@ static sam_status judge(const trial *t, cli_score *score, sam_error *err)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
     sam_status status = cli_outcomes(t->trainer, dev, outcomes, &watcher, err);
     if (status == SAM_OK)
-        *score = cli_score_of(dev, outcomes, cli_best_threshold(dev, outcomes));
+        *score = cli_score_of(dev, outcomes, cli_best_threshold(dev, outcomes), SAM_METRIC_ACCURACY);
     sam_free(outcomes);
     return status;
 }

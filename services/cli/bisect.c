@@ -46,7 +46,7 @@ static sam_status measure(search *s, uint64_t round, double *value, sam_error *e
         status = cli_outcomes(s->examiner.trainer, s->examiner.data, s->outcomes, &watcher, err);
     if (status != SAM_OK)
         return status;
-    const cli_score score = cli_score_of(s->examiner.data, s->outcomes, (double)NAN);
+    const cli_score score = cli_score_of(s->examiner.data, s->outcomes, (double)NAN, SAM_METRIC_ACCURACY);
     *value = s->loss ? score.loss : score.accuracy;
     s->evaluations++;
     cli_view_end(&s->view);

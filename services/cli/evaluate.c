@@ -84,6 +84,8 @@ static void print_score(work *w, const cli_score *score)
         return;
     }
     printf("examples %zu\naccuracy %.4f\nloss     %.6f\n", score->examples, score->accuracy, score->loss);
+    if (cli_score_f1_name(score) != NULL)
+        printf("%-8s %.4f\n", cli_score_f1_name(score), score->f1);
     if (score->two_options)
         printf("auc      %.4f\naccuracy with the threshold that is best on these same examples (%.4f): %.4f\n",
                score->auc, score->threshold, score->calibrated_accuracy);
@@ -98,7 +100,8 @@ static sam_status judge(work *w, sam_trainer *trainer, sam_error *err)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
     sam_status status = cli_outcomes(trainer, data, outcomes, &watcher, err);
     if (status == SAM_OK) {
-        const cli_score score = cli_score_of(data, outcomes, cli_best_threshold(data, outcomes));
+        const double threshold = cli_best_threshold(data, outcomes);
+        const cli_score score = cli_score_of(data, outcomes, threshold, sam_task_metric(w->material.task));
         print_score(w, &score);
     }
     sam_free(outcomes);

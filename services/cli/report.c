@@ -40,7 +40,7 @@ static sam_status judge_split(judging *now, sam_trainer *trainer, const sam_data
     if (status == SAM_OK && data == now->training->material.data[CLI_DEV])
         *threshold = cli_best_threshold(data, outcomes);
     if (status == SAM_OK) {
-        *score = cli_score_of(data, outcomes, *threshold);
+        *score = cli_score_of(data, outcomes, *threshold, sam_task_metric(now->training->material.task));
         cli_view_score(&now->training->view, now->moment, now->split, score);
     }
     sam_free(outcomes);
@@ -190,8 +190,9 @@ static void put_score(json_t *summary, const char *moment, const cli_score *scor
     } figures[] = {{"accuracy", score->accuracy, true},
                    {"calibrated_accuracy", score->calibrated_accuracy, score->two_options},
                    {"auc", score->auc, score->two_options},
-                   {"loss", score->loss, true}};
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+                   {"loss", score->loss, true},
+                   {cli_score_f1_name(score), score->f1, true}};
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0] && figures[i].name != NULL; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_%s", moment, figures[i].name);
         json_object_set_new(summary, key, figures[i].known ? cli_json_real(figures[i].value) : json_null());
@@ -263,6 +264,8 @@ static void print_scores(const cli_training *t, const results *found)
     if (before->two_options)
         printf("  before, threshold from dev  %5.1f %%\n", 100 * before->calibrated_accuracy);
     printf("  accuracy after              %5.1f %%\n", 100 * after->accuracy);
+    if (cli_score_f1_name(after) != NULL)
+        printf("  %-27s %.3f -> %.3f\n", cli_score_f1_name(after), before->f1, after->f1);
     if (before->two_options && after->two_options)
         printf("  area under ROC              %.3f -> %.3f\n", before->auc, after->auc);
     printf("  loss                        %.4f -> %.4f\n", before->loss, after->loss);

@@ -1,6 +1,7 @@
 #include "score.h"
 
 #include "base/memory.h"
+#include "confusion.h"
 #include "margins.h"
 
 #include <math.h>
@@ -54,17 +55,20 @@ double cli_best_threshold(const sam_dataset *data, const sam_outcome *outcomes)
     return threshold;
 }
 
-cli_score cli_score_of(const sam_dataset *data, const sam_outcome *outcomes, double threshold)
+cli_score cli_score_of(const sam_dataset *data, const sam_outcome *outcomes, double threshold, sam_metric metric)
 {
     size_t count = sam_dataset_count(data), correct = 0, calibrated = 0;
-    cli_score score = {.known = true, .examples = count, .threshold = threshold};
+    cli_confusion answers = {0};
+    cli_score score = {.known = true, .examples = count, .threshold = threshold, .metric = metric};
     for (size_t i = 0; i < count; i++) {
         uint32_t label = sam_dataset_at(data, i)->label;
+        cli_confusion_add(&answers, label, outcomes[i].answer);
         correct += outcomes[i].answer == label;
         calibrated += (outcomes[i].margin > threshold) == (label == 1);
         score.loss += outcomes[i].loss / (double)count;
     }
     score.accuracy = (double)correct / (double)count;
+    score.f1 = metric == SAM_METRIC_MACRO_F1 ? cli_confusion_macro_f1(&answers) : cli_confusion_f1(&answers, 1);
     cli_margin *list = isfinite(threshold) ? rank(data, outcomes) : NULL;
     if (list != NULL) {
         score.two_options = true;
@@ -77,6 +81,13 @@ cli_score cli_score_of(const sam_dataset *data, const sam_outcome *outcomes, dou
 
 /* ---- JSON ---- */
 
+static const char *const F1_NAMES[] = {[SAM_METRIC_F1] = "f1", [SAM_METRIC_MACRO_F1] = "macro_f1"};
+
+const char *cli_score_f1_name(const cli_score *score)
+{
+    return F1_NAMES[score->metric];
+}
+
 json_t *cli_json_real(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
@@ -88,6 +99,8 @@ json_t *cli_score_json(const cli_score *score)
         return json_null();
     json_t *json = json_pack("{s:I,s:o,s:o}", "examples", (json_int_t)score->examples, "accuracy",
                              cli_json_real(score->accuracy), "loss", cli_json_real(score->loss));
+    if (cli_score_f1_name(score) != NULL)
+        json_object_set_new(json, cli_score_f1_name(score), cli_json_real(score->f1));
     if (score->two_options)
         json_object_update_new(json, json_pack("{s:o,s:o,s:o}", "calibrated_accuracy",
                                                cli_json_real(score->calibrated_accuracy), "threshold",
@@ -105,7 +118,7 @@ cli_score cli_score_from_json(const json_t *json)
 {
     if (!json_is_object(json))
         return (cli_score){0};
-    return (cli_score){
+    cli_score score = {
         .known = true,
         .two_options = json_object_get(json, "threshold") != NULL,
         .examples = (size_t)json_integer_value(json_object_get(json, "examples")),
@@ -115,4 +128,11 @@ cli_score cli_score_from_json(const json_t *json)
         .calibrated_accuracy = real_of(json, "calibrated_accuracy"),
         .auc = real_of(json, "auc"),
     };
+    for (sam_metric metric = SAM_METRIC_F1; metric <= SAM_METRIC_MACRO_F1; metric++) {
+        if (json_object_get(json, F1_NAMES[metric]) != NULL) {
+            score.metric = metric;
+            score.f1 = real_of(json, F1_NAMES[metric]);
+        }
+    }
+    return score;
 }

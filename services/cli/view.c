@@ -203,11 +203,13 @@ void cli_view_score(cli_view *view, const char *moment, const char *split, const
         cli_view_object(view, "score", object);
         return;
     }
-    char more[96] = "";
+    char f1[40] = "", more[96] = "";
+    if (cli_score_f1_name(score) != NULL)
+        snprintf(f1, sizeof f1, ", %s %.3f", cli_score_f1_name(score), score->f1);
     if (score->two_options)
         snprintf(more, sizeof more, ", %.1f %% with the threshold set on dev, AUC %.3f",
                  100 * score->calibrated_accuracy, score->auc);
     cli_view_end(view);
-    printf("%s, %s: accuracy %.1f %%%s, loss %.4f\n", moment, split, 100 * score->accuracy, more, score->loss);
+    printf("%s, %s: accuracy %.1f %%%s%s, loss %.4f\n", moment, split, 100 * score->accuracy, f1, more, score->loss);
     fflush(stdout);
 }

@@ -101,6 +101,23 @@ class Replay(stage.Stage):
         self.assertEqual(json.loads(after.stdout)["accuracy"], self.summary["final_accuracy"], after.stderr)
         self.assertAlmostEqual(json.loads(after.stdout)["loss"], self.summary["final_loss"], places=9)
 
+    def test_the_metric_of_the_task_is_shown_besides_accuracy(self):
+        found = {}
+        for metric in ("f1", "macro-f1"):
+            task = pathlib.Path(self.path(metric + ".json"))
+            task.write_text(json.dumps({**stage.TASK, "metric": metric}), encoding="utf-8")
+            words = ("--task", task, "--out", self.path(metric))
+            done = self.samara("evaluate", "--model", self.base, "--task", task, "--data", self.shared / "test.tsv",
+                               "--kernel", "portable", "--json")
+            score, name = json.loads(done.stdout), metric.replace("-", "_")
+            self.assertEqual(self.train("--rounds", 1, *words)["zero_shot_" + name], score[name])
+            found[metric] = score[name]
+        wrong, all_examples = round((1 - score["accuracy"]) * score["examples"]), score["examples"]
+        of_one = wrong / (1 - found["f1"])  # times that option 1 was answered or right: F1 = 1 - wrong / of_one
+        of_zero = 2 * all_examples - of_one
+        self.assertAlmostEqual(found["macro-f1"], (found["f1"] + 1 - wrong / of_zero) / 2, places=12)
+        self.assertNotAlmostEqual(found["macro-f1"], score["accuracy"], places=3)
+
     def test_log_shows_each_round(self):
         oneline = self.samara("log", "--oneline", self.log)
         self.assertEqual(len(oneline.stdout.splitlines()), ROUNDS, oneline.stderr)
