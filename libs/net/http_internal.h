@@ -18,6 +18,7 @@
 #include <pthread.h>
 
 #define MAX_PARAMETERS 16
+#define MAX_QUERY      64 /* parameters of a query */
 
 typedef struct pair {
     const char *name, *value;
@@ -45,7 +46,7 @@ struct sam_http_request {
     sam_arena arena;    /* names and values below */
     const char *method; /* of libmicrohttpd, as long as the request */
     const char *path;
-    bool bad_path; /* an escape that is none, or a NUL */
+    const char *bad_target; /* what is wrong with it: "has ..."; NULL: nothing */
     const char *segments[MAX_PARAMETERS + 1];
     size_t segment_count;
     pair *query;

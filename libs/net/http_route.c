@@ -91,40 +91,42 @@ static const char *unescape(sam_arena *arena, const char *from, size_t length, b
     return text;
 }
 
+static const char BAD_ESCAPE[] = "has an escape that is not valid";
+
 static void parse_path(sam_http_request *request)
 {
-    for (const char *at = request->path; *at == '/' && !request->bad_path;) {
+    for (const char *at = request->path; *at == '/' && request->bad_target == NULL;) {
         size_t length = strcspn(++at, "/");
         if (request->segment_count > MAX_PARAMETERS)
             return; /* longer than every pattern without a rest; the raw text still serves {rest*} */
         const char *segment = unescape(&request->arena, at, length, false);
-        request->bad_path = segment == NULL;
+        request->bad_target = segment == NULL ? BAD_ESCAPE : NULL;
         request->segments[request->segment_count++] = segment;
         at += length;
     }
 }
 
+static const char *parse_pair(sam_http_request *request, const char *text, size_t length)
+{
+    size_t name_length = strcspn(text, "&="), value_at = name_length < length ? name_length + 1 : length;
+    if (request->query_count == MAX_QUERY)
+        return "has more parameters than any request here";
+    if (request->query == NULL)
+        request->query = sam_arena_array(&request->arena, MAX_QUERY, sizeof *request->query);
+    pair next = {unescape(&request->arena, text, name_length, true),
+                 unescape(&request->arena, text + value_at, length - value_at, true)};
+    if (request->query == NULL || next.name == NULL || next.value == NULL)
+        return BAD_ESCAPE;
+    request->query[request->query_count++] = next;
+    return NULL;
+}
+
 static void parse_query(sam_http_request *request, const char *text)
 {
-    size_t most = 1;
-    for (const char *c = text; *c != 0; c++)
-        most += *c == '&';
-    request->query = sam_arena_array(&request->arena, most, sizeof *request->query);
-    if (request->query == NULL) {
-        request->bad_path = true;
-        return;
-    }
-    while (*text != 0) {
-        size_t length = strcspn(text, "&"), name_length = strcspn(text, "&=");
-        size_t value_at = name_length < length ? name_length + 1 : length;
-        pair *next = &request->query[request->query_count];
-        next->name = unescape(&request->arena, text, name_length, true);
-        next->value = unescape(&request->arena, text + value_at, length - value_at, true);
-        if (next->name == NULL || next->value == NULL) {
-            request->bad_path = true;
-            return;
-        }
-        request->query_count += length > 0;
+    while (*text != 0 && request->bad_target == NULL) {
+        size_t length = strcspn(text, "&");
+        if (length > 0)
+            request->bad_target = parse_pair(request, text, length);
         text += length + (text[length] == '&');
     }
 }
@@ -134,11 +136,11 @@ void sam_http_parse_target(sam_http_request *request, const char *target)
     size_t length = strcspn(target, "?");
     request->path = sam_arena_strndup(&request->arena, target, length);
     if (request->path == NULL || request->path[0] != '/') {
-        request->bad_path = true;
+        request->bad_target = "does not begin with a /";
         return;
     }
     parse_path(request);
-    if (target[length] == '?' && !request->bad_path)
+    if (target[length] == '?' && request->bad_target == NULL)
         parse_query(request, target + length + 1);
 }
 

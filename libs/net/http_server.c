@@ -130,7 +130,7 @@ static void refuse_large(sam_http_request *request)
 static void check_header(sam_http_request *request)
 {
     char allow[128];
-    int code = request->bad_path ? 400 : sam_http_match(request, allow, sizeof allow);
+    int code = request->bad_target != NULL ? 400 : sam_http_match(request, allow, sizeof allow);
     request->max_body = request->route == NULL ? request->server->options.max_body : request->route->max_body;
     request->refused = true;
     if (is_stopping(request->server))
@@ -138,7 +138,7 @@ static void check_header(sam_http_request *request)
     else if (!sam_http_admit_rate(request))
         return;
     else if (code == 400)
-        sam_http_answer_fail(request, SAM_INVALID, "the request target has an escape that is not valid");
+        sam_http_answer_fail(request, SAM_INVALID, "the request target %s", request->bad_target);
     else if (request->route == NULL)
         refuse_route(request, code, allow);
     else
