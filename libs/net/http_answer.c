@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -180,6 +181,7 @@ sam_http_next sam_http_answer_fail(sam_http_request *request, sam_status status,
 
 typedef struct content_stream {
     sam_http_content content;
+    struct MHD_Connection *connection;
     uint64_t first; /* offset of the answer's byte 0 */
     char path[128]; /* for the log */
 } content_stream;
@@ -188,6 +190,16 @@ static void close_content(const sam_http_content *content)
 {
     if (content->close != NULL)
         content->close(content->user);
+}
+
+/* libmicrohttpd closes a connection at the next thing that happens to it. Where no byte of the content was sent yet,
+ * nothing does, and the client would wait for its own timeout: so its end is made to happen. */
+static void cut_off(const content_stream *stream)
+{
+    const union MHD_ConnectionInfo *socket =
+        MHD_get_connection_info(stream->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    if (socket != NULL)
+        (void)shutdown(socket->connect_fd, SHUT_RDWR);
 }
 
 static ssize_t read_block(void *argument, uint64_t at, char *out, size_t most)
@@ -200,6 +212,7 @@ static ssize_t read_block(void *argument, uint64_t at, char *out, size_t most)
     if (stream->content.read(stream->content.user, offset, length, (uint8_t *)out, &err) == SAM_OK)
         return (ssize_t)length;
     sam_log_error("%s: cut off at byte %llu: %s", stream->path, (unsigned long long)offset, err.text);
+    cut_off(stream);
     return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
@@ -309,6 +322,7 @@ static sam_http_next send_content(sam_http_request *request, const sam_http_cont
     }
     stream->content = *content;
     stream->content.type = stream->content.etag = stream->content.file_name = NULL; /* the caller's, not kept */
+    stream->connection = request->connection;
     stream->first = first;
     snprintf(stream->path, sizeof stream->path, "%s", request->path);
     size_t block = length < BLOCK_BYTES ? (size_t)length + 1 : BLOCK_BYTES;
