@@ -86,17 +86,20 @@ local function is_worker(worker)
 end
 
 -- Evaluations of the state before a round come before its slots, older rounds before younger ones.
+local function first_turn(kind, round)
+  return (2 * round + (kind == 's' and 1 or 0)) * 4096
+end
+
 local function turn_of(work)
   local kind, round, index = string.match(work, '^(%a):(%d+):(%d+)$')
-  return text((2 * tonumber(round) + (kind == 's' and 1 or 0)) * 4096 + tonumber(index))
+  return text(first_turn(kind, tonumber(round)) + tonumber(index))
 end
 
 local function add_work(kind, round, count)
-  local members = {}
+  local members, first, name = {}, first_turn(kind, round), kind .. ':' .. text(round) .. ':'
   for index = 0, count - 1 do
-    local work = kind .. ':' .. text(round) .. ':' .. index
-    members[#members + 1] = turn_of(work)
-    members[#members + 1] = work
+    members[2 * index + 1] = text(first + index)
+    members[2 * index + 2] = name .. index
   end
   call_many('ZADD', FREE, members)
 end

@@ -15,6 +15,7 @@ if not state then
   return no_run()
 end
 local now = now_ms()
+local ARGV, tonumber = ARGV, tonumber -- globals are looked up by name, and there are thousands of turns
 local reach = tonumber(ARGV[1])
 
 -- ---- what was asked ----
@@ -23,7 +24,8 @@ local people, names = {}, {} -- worker -> what is known of it; all of them, in t
 
 local function person(worker)
   if not people[worker] then
-    people[worker] = {slots = 0, busy = 0, late = 0, refused = 0}
+    people[worker] = {slots = 0, busy = 0, late = 0, refused = 0,
+                      known = false, left = false, slots_only = false, slots_before = 0, busy_before = 0}
     names[#names + 1] = worker
   end
   return people[worker]
@@ -34,8 +36,8 @@ local function read_turns()
   while ARGV[at] do
     local turn = {worker = ARGV[at], cursor = tonumber(ARGV[at + 1]), wants = tonumber(ARGV[at + 2]),
                   again = ARGV[at + 3] == '1', wait = tonumber(ARGV[at + 4]), refused = tonumber(ARGV[at + 5]),
-                  first = at + 7, last = at + 6 + 5 * tonumber(ARGV[at + 6]), text = {}}
-    turn.person = person(turn.worker)
+                  first = at + 7, last = at + 6 + 5 * tonumber(ARGV[at + 6]), text = {},
+                  person = person(ARGV[at]), error = false, may_have = false, quiet = false}
     turns[#turns + 1] = turn
     at = turn.last + 1
   end
@@ -72,6 +74,7 @@ end
 -- ---- results ----
 
 local open, filled, finished = {}, {}, {} -- slot -> "worker:codes"; what is new of it, by name and value; work
+local open_slot = 's:' .. text(state.head) .. ':'
 
 -- The slots of the open round that the turns speak of, as they stand.
 local function read_open(turns)
@@ -101,7 +104,7 @@ local function take_slot(worker, round, slot, codes)
   open[slot] = worker .. ':' .. codes
   filled[#filled + 1] = slot
   filled[#filled + 1] = open[slot]
-  finished[#finished + 1] = 's:' .. text(round) .. ':' .. slot
+  finished[#finished + 1] = open_slot .. slot
   return 'taken'
 end
 
@@ -196,26 +199,37 @@ local function choose(turn, evaluations, slots)
   return chosen
 end
 
+-- How long the n-th lease of a reply is valid, and until when: they are worked off one after the other, so it has n
+-- times the time of one.
+local terms = {}
+
+local function terms_of(n)
+  if not terms[n] then
+    local valid = math.min(state.lease_ms * n, 4294967295)
+    terms[n] = {valid = text(valid), deadline = text(now + valid)}
+  end
+  return terms[n]
+end
+
 local function give_leases(turns, full)
   local wants, given, deadlines, holders = 0, {}, {}, {}
   for _, turn in ipairs(turns) do
     turn.may_have = may_have(turn, full)
     wants = wants + (turn.may_have and turn.wants or 0)
   end
-  local first_slot = turn_of('s:' .. text(state.head) .. ':0')
+  local first_slot = text(first_turn('s', state.head))
   local evaluations = first_free('-inf', '(' .. first_slot, wants)
   local slots = first_free(first_slot, '+inf', wants)
   for _, turn in ipairs(turns) do
     local chosen = turn.may_have and choose(turn, evaluations, slots) or {}
-    -- They are worked off one after the other, so the n-th has n times the time of one.
     for i, work in ipairs(chosen) do
-      local valid = math.min(state.lease_ms * i, 4294967295)
+      local term = terms_of(i)
       given[#given + 1] = work
-      deadlines[#deadlines + 1] = text(now + valid)
+      deadlines[#deadlines + 1] = term.deadline
       deadlines[#deadlines + 1] = work
       holders[#holders + 1] = work
       holders[#holders + 1] = turn.worker
-      turn.text[#turn.text + 1] = work .. ' ' .. text(valid)
+      turn.text[#turn.text + 1] = work .. ' ' .. term.valid
     end
     turn.quiet = #chosen == 0 and turn.cursor == state.head
   end
