@@ -137,7 +137,7 @@ void ledger_group_leave(ledger_group *group, ledger_turn *turn)
         release(turn);
 }
 
-/* ---- the thread ---- */
+/* ---- the threads ---- */
 
 /* What failed as a whole has failed for each, but for those that have leases: they came before a commit that failed. */
 static void fail_all(ledger_turn **turns, size_t count, sam_status status, const sam_error *err)
@@ -183,13 +183,15 @@ static void end_call(ledger_group *group, ledger_turn **turns, size_t count, boo
             ended->tickets[ended->count++] = turn->ticket;
         }
     }
+    if (group->first != NULL) /* the other thread may be free, and this one has answers to send */
+        pthread_cond_signal(&group->changed);
     pthread_mutex_unlock(&group->lock);
 }
 
-/* Without the lock: `turns` are this thread's while they are in flight. */
+/* Without the lock: `turns` are this thread's own while they are in flight. */
 static void serve(ledger_group *group, ledger_turn **turns, size_t count)
 {
-    static delivery ended; /* too large for a stack; there is one thread */
+    delivery ended;
     ledger_service *ledger = group->ledger;
     sam_redis *redis = NULL;
     sam_error err = {0};
@@ -220,6 +222,8 @@ static void *run_calls(void *argument)
         while (group->first == NULL && !group->stopping)
             pthread_cond_wait(&group->changed, &group->lock);
         size_t count = group->stopping ? 0 : take_group(group, turns);
+        if (group->first != NULL) /* more than one call takes, or of another run */
+            pthread_cond_signal(&group->changed);
         pthread_mutex_unlock(&group->lock);
         if (count == 0)
             return NULL;
@@ -230,10 +234,11 @@ static void *run_calls(void *argument)
 sam_status ledger_group_start(ledger_group *group, sam_http_server *server, sam_error *err)
 {
     group->server = server;
-    int failure = pthread_create(&group->thread, NULL, run_calls, group);
-    if (failure != 0)
-        return sam_fail_errno(err, SAM_UNAVAILABLE, failure, "cannot start the thread that calls Redis");
-    group->started = true;
+    for (; group->started < LEDGER_CALLS; group->started++) {
+        int failure = pthread_create(&group->threads[group->started], NULL, run_calls, group);
+        if (failure != 0)
+            return sam_fail_errno(err, SAM_UNAVAILABLE, failure, "cannot start a thread that calls Redis");
+    }
     return SAM_OK;
 }
 
@@ -241,9 +246,8 @@ void ledger_group_stop(ledger_group *group)
 {
     pthread_mutex_lock(&group->lock);
     group->stopping = true;
-    pthread_cond_signal(&group->changed);
+    pthread_cond_broadcast(&group->changed);
     pthread_mutex_unlock(&group->lock);
-    if (group->started)
-        pthread_join(group->thread, NULL);
-    group->started = false;
+    while (group->started > 0)
+        pthread_join(group->threads[--group->started], NULL);
 }

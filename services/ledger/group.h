@@ -1,12 +1,13 @@
 /* Group commit: what many workers ask at a time goes to Redis as one call.
  *
- *      handlers                       queue                    the thread, one call at a time
+ *      handlers                       queue                    a thread, one call at a time
  *      decode --ledger_group_join-->  t9 t8 t7 t6  --all of--> t5 t4 t3 t2 t1 --turns.lua--> Redis: one script,
  *      (the request is suspended)                  one run       (in flight)                 one fsync, one answer
  *                                                                    |  round full? commit.c, and those that got
  *      handler again <--sam_http_resume-- each its outcome <---------+  no lease go to the front of the queue
  *
- * A turn that arrives while a call is under way joins the next one. So nobody waits for others to come, one worker
+ * There are two such threads: while Redis works off one call and syncs its file, the next is put together and sent. A
+ * turn that arrives while both are under way joins the next call. So nobody waits for others to come, one worker
  * alone is as quick as ever, and under load the calls grow: Redis syncs its file once for all of a call, which takes as
  * long for a thousand turns as for one.
  *
@@ -28,6 +29,8 @@
 #include "runs.h"
 
 #include <pthread.h>
+
+#define LEDGER_CALLS 2u /* under way at once */
 
 struct ledger;
 
@@ -63,11 +66,12 @@ typedef struct ledger_turn {
 typedef struct ledger_group {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t changed;
-    pthread_t thread;
+    pthread_t threads[LEDGER_CALLS];
+    unsigned started;          /* of them */
     ledger_turn *first, **end; /* the queue */
-    sam_http_server *server;   /* from the start on; the thread's own */
+    sam_http_server *server;   /* from the start on */
     struct ledger *ledger;
-    bool started, stopping;
+    bool stopping;
 } ledger_group;
 
 void ledger_group_init(ledger_group *group, struct ledger *ledger);
