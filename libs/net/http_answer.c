@@ -196,10 +196,7 @@ static void close_content(const sam_http_content *content)
  * nothing does, and the client would wait for its own timeout: so its end is made to happen. */
 static void cut_off(const content_stream *stream)
 {
-    const union MHD_ConnectionInfo *socket =
-        MHD_get_connection_info(stream->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    if (socket != NULL)
-        (void)shutdown(socket->connect_fd, SHUT_RDWR);
+    (void)shutdown(sam_http_socket_of(stream->connection), SHUT_RDWR);
 }
 
 static ssize_t read_block(void *argument, uint64_t at, char *out, size_t most)

@@ -140,6 +140,7 @@ sam_status sam_http_read_tls(sam_http_server *server, sam_error *err);
 /* http_wait.c */
 sam_status sam_http_watch_start(sam_http_server *server, sam_error *err);
 void sam_http_watch_stop(sam_http_server *server);
+int sam_http_socket_of(struct MHD_Connection *connection);
 bool sam_http_slot_take(sam_http_request *request);
 void sam_http_slot_give(sam_http_request *request);
 /* False: a resume came in between, or the server stops: call the handler again. */

@@ -50,9 +50,9 @@ static void list_remove(sam_http_request *request)
     request->waiting.earlier = request->waiting.later = NULL;
 }
 
-static int socket_of(const sam_http_request *request)
+int sam_http_socket_of(struct MHD_Connection *connection)
 {
-    return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
 static void wake(sam_http_server *server, sam_http_request *request, sam_http_wake why)
@@ -62,7 +62,7 @@ static void wake(sam_http_server *server, sam_http_request *request, sam_http_wa
         return;
     }
     if (request->waiting.list == &server->watched)
-        (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, socket_of(request), NULL);
+        (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, sam_http_socket_of(request->connection), NULL);
     list_remove(request);
     request->waiting.suspended = false;
     request->waiting.wake = why;
@@ -165,7 +165,7 @@ static void watch_for_end(sam_http_server *server, sam_http_request *request)
     request->waiting.deadline_ms = sam_monotonic_ms() + request->wait_ms;
     list_insert(&server->watched, request);
     struct epoll_event event = {.events = EPOLLRDHUP | EPOLLONESHOT, .data.u64 = request->waiting.ticket};
-    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, socket_of(request), &event) != 0)
+    if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, sam_http_socket_of(request->connection), &event) != 0)
         sam_log_warn("cannot watch a waiting connection for its end (errno %d); it ends at its deadline", errno);
 }
 
