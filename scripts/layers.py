@@ -14,13 +14,14 @@ LIBRARIES = {
     "train": ["base", "seed", "run", "model"],
     "store": ["base", "seed", "run"],
     "net": ["base"],
+    "client": ["base", "run", "seed", "net"],
 }
 
 SERVICES = {
     "serving": ["base", "store", "net"],
     "ledger": ["serving", "base", "seed", "run", "store", "net"],
-    "gateway": ["serving", *LIBRARIES],
-    "worker": ["base", "seed", "run", "model", "train", "net"],
+    "gateway": ["serving", "base", "seed", "run", "model", "train", "store", "net"],
+    "worker": ["base", "seed", "run", "model", "train", "net", "client"],
     "cli": [*LIBRARIES],
 }
 ROOMS = {**LIBRARIES, **SERVICES}

@@ -3,7 +3,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "model/architecture.h"
-#include "model/json.h"
+#include "model/files/json.h"
 
 #include <stdint.h>
 #include <stdio.h>

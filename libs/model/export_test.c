@@ -1,6 +1,6 @@
 #include "model/export.h"
 
-#include "model/json.h"
+#include "model/files/json.h"
 #include "model/test_models.h"
 
 #include <setjmp.h>

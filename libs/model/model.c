@@ -4,9 +4,9 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "model/architecture.h"
-#include "model/json.h"
+#include "model/files/json.h"
+#include "model/files/safetensors.h"
 #include "model/model_config.h"
-#include "model/safetensors.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -19,9 +19,9 @@
 
 #include "base/digest.h"
 #include "base/status.h"
-#include "model/dtype.h"
-#include "model/gguf.h"
-#include "model/tokenizer.h"
+#include "model/files/dtype.h"
+#include "model/files/gguf.h"
+#include "model/tokenizer/tokenizer.h"
 
 typedef struct sam_architecture sam_architecture; /* model/architecture.h */
 

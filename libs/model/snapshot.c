@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "model/architecture.h"
-#include "model/gguf_write.h"
-#include "model/safetensors.h"
+#include "model/files/gguf_write.h"
+#include "model/files/safetensors.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -12,8 +12,8 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "model/architecture.h"
-#include "model/gguf_write.h"
-#include "model/safetensors.h"
+#include "model/files/gguf_write.h"
+#include "model/files/safetensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,7 +17,7 @@
 #ifndef SAM_TRAIN_ACTIVATIONS_H
 #define SAM_TRAIN_ACTIVATIONS_H
 
-#include "model/engine.h"
+#include "model/forward/engine.h"
 #include "train/dataset.h"
 #include "train/objective.h"
 

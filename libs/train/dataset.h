@@ -11,7 +11,7 @@
 #ifndef SAM_TRAIN_DATASET_H
 #define SAM_TRAIN_DATASET_H
 
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 #include "train/task.h"
 
 typedef struct sam_tokens {

@@ -2,7 +2,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
-#include "model/gguf_write.h"
+#include "model/files/gguf_write.h"
 #include "support/support.h"
 
 #include <setjmp.h>

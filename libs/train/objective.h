@@ -15,7 +15,7 @@
 #ifndef SAM_TRAIN_OBJECTIVE_H
 #define SAM_TRAIN_OBJECTIVE_H
 
-#include "model/batch.h"
+#include "model/forward/batch.h"
 #include "run/manifest.h"
 #include "train/dataset.h"
 

@@ -3,7 +3,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "model/json.h"
+#include "model/files/json.h"
 #include "run/canonical.h"
 #include "train/template.h"
 

@@ -15,7 +15,7 @@
 #ifndef SAM_TRAIN_TRAINER_H
 #define SAM_TRAIN_TRAINER_H
 
-#include "model/engine.h"
+#include "model/forward/engine.h"
 #include "run/manifest.h"
 #include "train/dataset.h"
 #include "train/objective.h"

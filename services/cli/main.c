@@ -1,7 +1,7 @@
 /* samara: fine-tuning from the command line. One table drives dispatch, `samara --help` and `samara help COMMAND`. */
 #include "base/log.h"
 #include "base/shutdown.h"
-#include "cli.h"
+#include "cli/cli.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Runs, rounds, records, workers and evaluations as JSON. Answered from memory: no request waits for Redis. */
-#include "gateway.h"
+#include "gateway/gateway.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

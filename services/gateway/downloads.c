@@ -1,6 +1,6 @@
 /* Files that exist only while they are sent: the model at a round, and the log. Each names its content by an ETag, so
  * that a broken download goes on with Range and If-Range, from this copy of the gateway or another. */
-#include "gateway.h"
+#include "gateway/gateway.h"
 
 #include "base/log.h"
 #include "base/memory.h"

@@ -1,10 +1,10 @@
-#include "follow.h"
+#include "gateway/follow.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
-#include "live.h"
+#include "gateway/live.h"
 #include "store/stream.h"
 
 #include <inttypes.h>

@@ -13,7 +13,7 @@
 #ifndef SAM_GATEWAY_FOLLOW_H
 #define SAM_GATEWAY_FOLLOW_H
 
-#include "runs.h"
+#include "gateway/runs.h"
 #include "store/redis.h"
 
 #include <stdatomic.h>

@@ -12,11 +12,11 @@
 #ifndef SAM_GATEWAY_H
 #define SAM_GATEWAY_H
 
-#include "follow.h"
+#include "gateway/follow.h"
+#include "gateway/replicas.h"
+#include "gateway/runs.h"
 #include "net/http_server.h"
 #include "net/metrics.h"
-#include "replicas.h"
-#include "runs.h"
 
 typedef struct gateway_gauges {
     sam_metrics *metrics;

@@ -1,5 +1,5 @@
 /* What Prometheus reads. Figures of runs are set when they are asked for; requests and bytes are counted as they go. */
-#include "gateway.h"
+#include "gateway/gateway.h"
 
 #include "base/clock.h"
 

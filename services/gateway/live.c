@@ -1,4 +1,4 @@
-#include "live.h"
+#include "gateway/live.h"
 
 #include "base/text.h"
 

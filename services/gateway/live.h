@@ -8,7 +8,7 @@
 #ifndef SAM_GATEWAY_LIVE_H
 #define SAM_GATEWAY_LIVE_H
 
-#include "run.h"
+#include "gateway/run.h"
 #include "store/redis.h"
 
 sam_status gateway_live_read(sam_redis *redis, gateway_run *run, sam_error *err);

@@ -1,5 +1,5 @@
 /* samara-gateway: options, the order of starting and stopping. */
-#include "gateway.h"
+#include "gateway/gateway.h"
 
 #include "base/log.h"
 #include "base/shutdown.h"

@@ -1,5 +1,5 @@
 /* The dashboard, and what orchestrators ask. */
-#include "gateway.h"
+#include "gateway/gateway.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "replicas.h"
+#include "gateway/replicas.h"
 
 #include "base/memory.h"
 

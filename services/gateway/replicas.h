@@ -14,7 +14,7 @@
 #ifndef SAM_GATEWAY_REPLICAS_H
 #define SAM_GATEWAY_REPLICAS_H
 
-#include "run.h"
+#include "gateway/run.h"
 #include "train/replica.h"
 
 typedef struct gateway_place {

@@ -1,4 +1,4 @@
-#include "run.h"
+#include "gateway/run.h"
 
 #include "base/memory.h"
 #include "run/samlog.h"

@@ -1,4 +1,4 @@
-#include "runs.h"
+#include "gateway/runs.h"
 
 #include "base/log.h"
 #include "base/memory.h"

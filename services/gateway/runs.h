@@ -10,7 +10,7 @@
 #ifndef SAM_GATEWAY_RUNS_H
 #define SAM_GATEWAY_RUNS_H
 
-#include "run.h"
+#include "gateway/run.h"
 
 #define GATEWAY_RUNS_KEY   "samara:runs" /* set of run ids, by the ledger */
 #define GATEWAY_MODELS_MAX 16u

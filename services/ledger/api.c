@@ -1,4 +1,4 @@
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Checks: slots of committed rounds that other workers compute again, where the manifest has a verify_rate (check.lua).
  * They stand beside the group of turns (group.h), so that runs without them pay nothing. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "ledger/test_ledger.h"
 #include "seed/code.h"
-#include "test_ledger.h"
 
 enum { CREW_MAX = 10 };
 

@@ -1,7 +1,7 @@
 /* A full round becomes an entry of the log. What goes into it is fixed in Redis before (gather.lua), so any copy of
  * the ledger makes the same round but for the clock, and commit.lua takes the first. A copy that dies in between
  * leaves a full round behind, which the next request or tick commits. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include "base/clock.h"
 #include "base/text.h"

@@ -1,5 +1,5 @@
 /* What must hold when processes die: an acknowledged code is in the log exactly once, and the chain verifies. */
-#include "test_ledger.h"
+#include "ledger/test_ledger.h"
 
 #include <pthread.h>
 

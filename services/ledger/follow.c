@@ -7,11 +7,11 @@
  * A run stays in the list for a while after its last waiter left, so that a worker that waits at each turn does not
  * make the list change under a blocked XREAD.
  */
-#include "follow.h"
+#include "ledger/follow.h"
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>

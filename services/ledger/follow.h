@@ -12,8 +12,8 @@
 #ifndef SAM_LEDGER_FOLLOW_H
 #define SAM_LEDGER_FOLLOW_H
 
+#include "ledger/runs.h"
 #include "net/http_server.h"
-#include "runs.h"
 
 #include <pthread.h>
 

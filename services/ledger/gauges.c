@@ -1,5 +1,5 @@
 /* Metrics: counters as things happen, the gauges of each run when they are asked for. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
-#include "group.h"
+#include "ledger/group.h"
 
 #include "base/memory.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 /* A call holds up Redis for everybody: about so many results and leases are ten milliseconds. */
 #define WEIGHT_MAX 4096u

@@ -24,9 +24,9 @@
 #ifndef SAM_LEDGER_GROUP_H
 #define SAM_LEDGER_GROUP_H
 
+#include "ledger/runs.h"
 #include "net/http_server.h"
 #include "run/wire.h"
-#include "runs.h"
 
 #include <pthread.h>
 

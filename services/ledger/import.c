@@ -1,7 +1,7 @@
 /* Rounds that were committed elsewhere: a .samlog that moves to this ledger, the past of a fork, a run that comes back
  * from a replica after Redis lost its disk. Every link of the chain is checked here; import.lua appends them at once,
  * if the log still ends where they begin. What the log has already must be the same, so an import may be repeated. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include "base/memory.h"
 

@@ -1,6 +1,6 @@
 /* Logs that move between ledgers: real processes, two of them with a Redis each. */
+#include "ledger/test_ledger.h"
 #include "run/history.h"
-#include "test_ledger.h"
 
 static test_stage stages[2];
 static test_ledger ledgers[2];

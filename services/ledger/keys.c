@@ -1,4 +1,4 @@
-#include "keys.h"
+#include "ledger/keys.h"
 
 #include "base/memory.h"
 

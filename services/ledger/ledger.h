@@ -14,13 +14,13 @@
 #define SAM_LEDGER_H
 
 #include "base/digest.h"
-#include "follow.h"
-#include "group.h"
+#include "ledger/follow.h"
+#include "ledger/group.h"
+#include "ledger/runs.h"
+#include "ledger/scripts.h"
 #include "net/http_server.h"
 #include "net/metrics.h"
 #include "run/wire.h"
-#include "runs.h"
-#include "scripts.h"
 #include "store/redis.h"
 
 #include <stdatomic.h>

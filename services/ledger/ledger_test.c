@@ -1,5 +1,5 @@
 /* The ledger as workers and people see it: real processes, a real Redis, HTTP between them. */
-#include "test_ledger.h"
+#include "ledger/test_ledger.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

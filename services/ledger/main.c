@@ -1,5 +1,5 @@
 /* samara-ledger: keeps the logs of runs, for workers and people. See ledger.h for how it works inside. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include "base/clock.h"
 #include "base/log.h"

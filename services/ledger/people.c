@@ -1,5 +1,5 @@
 /* What people and programs read and ask as JSON. */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include "base/memory.h"
 #include "base/text.h"

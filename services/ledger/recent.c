@@ -1,4 +1,4 @@
-#include "recent.h"
+#include "ledger/recent.h"
 
 #include "base/memory.h"
 

@@ -1,7 +1,7 @@
-#include "runs.h"
+#include "ledger/runs.h"
 
 #include "base/memory.h"
-#include "keys.h"
+#include "ledger/keys.h"
 #include "run/wire.h"
 
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #ifndef SAM_LEDGER_RUNS_H
 #define SAM_LEDGER_RUNS_H
 
-#include "recent.h"
+#include "ledger/recent.h"
 #include "run/manifest.h"
 #include "run/round.h"
 #include "store/redis.h"

@@ -1,6 +1,6 @@
-#include "scripts.h"
+#include "ledger/scripts.h"
 
-#include "runs.h"
+#include "ledger/runs.h"
 
 #include <stdarg.h>
 #include <stdio.h>

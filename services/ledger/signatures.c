@@ -1,8 +1,8 @@
 /* Signed runs: what comes in is held against the key of who sends it, before Redis sees anything of it; and what is in
  * the log can be taken away with its signatures, to be checked by others. */
 #include "base/text.h"
-#include "keys.h"
-#include "ledger.h"
+#include "ledger/keys.h"
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "test_ledger.h"
+#include "ledger/test_ledger.h"
 
 static test_stage stage;
 static test_ledger ledger;

@@ -6,7 +6,7 @@
  *
  * What was contributed is safe before the request waits for news, so a worker that loses the reply may send it again.
  */
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

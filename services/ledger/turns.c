@@ -1,8 +1,8 @@
 /* The call of turns.lua: what many syncs of one run ask, and what came of each. */
-#include "group.h"
+#include "ledger/group.h"
 
 #include "base/memory.h"
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "beginning.h"
+#include "worker/beginning.h"
 
 #include "base/clock.h"
 #include "base/log.h"

@@ -1,4 +1,4 @@
-#include "kept.h"
+#include "worker/kept.h"
 
 #include "base/files.h"
 #include "base/log.h"

@@ -1,4 +1,4 @@
-#include "key.h"
+#include "worker/key.h"
 
 #include "base/log.h"
 #include "base/memory.h"

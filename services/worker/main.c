@@ -3,7 +3,7 @@
 #include "base/options.h"
 #include "base/shutdown.h"
 #include "base/text.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>

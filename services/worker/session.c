@@ -1,4 +1,4 @@
-#include "session.h"
+#include "worker/session.h"
 
 #include "base/clock.h"
 #include "base/log.h"

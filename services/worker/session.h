@@ -6,7 +6,7 @@
 #include "run/manifest.h"
 #include "run/signature.h"
 #include "run/wire.h"
-#include "worker.h"
+#include "worker/worker.h"
 
 typedef struct sam_session sam_session;
 

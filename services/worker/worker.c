@@ -1,17 +1,17 @@
-#include "worker.h"
+#include "worker/worker.h"
 
 #include "base/clock.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
-#include "beginning.h"
-#include "kept.h"
-#include "key.h"
-#include "session.h"
 #include "train/dataset.h"
 #include "train/replica.h"
 #include "train/trainer.h"
+#include "worker/beginning.h"
+#include "worker/kept.h"
+#include "worker/key.h"
+#include "worker/session.h"
 
 #include <stdio.h>
 #include <string.h>

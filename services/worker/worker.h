@@ -10,7 +10,7 @@
 #define SAM_WORKER_H
 
 #include "base/status.h"
-#include "model/engine.h"
+#include "model/forward/engine.h"
 
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* libFuzzer target: a file of any bytes is a table of tokens, the token of a client, or the key of a worker, or is
  * refused with a sentence that does not show what stands in it. */
-#include "key.h"
 #include "net/access.h"
+#include "worker/key.h"
 
 #include "base/log.h"
 #include "folder.h"

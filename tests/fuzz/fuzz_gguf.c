@@ -1,7 +1,7 @@
 /* libFuzzer target: whatever the bytes are, opening them as GGUF and using all of it stays inside them.
  *
  *     fuzz_corpus CORPUS_GGUF CORPUS_SAFETENSORS && fuzz_gguf -max_total_time=60 CORPUS_GGUF */
-#include "model/gguf.h"
+#include "model/files/gguf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -3,10 +3,10 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "folder.h"
-#include "model/json.h"
+#include "model/files/json.h"
+#include "model/files/safetensors.h"
 #include "model/model_config.h"
-#include "model/safetensors.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  * itself. It goes on, or says in a sentence why not.
  *
  * The first byte chooses the file; the rest is its content. */
-#include "out_folder.h"
+#include "cli/train/out_folder.h"
 
 #include "base/files.h"
 #include "folder.h"

@@ -1,7 +1,7 @@
 /* libFuzzer target: what a ledger answers to the command line, as JSON or as a log.
  *
  * The first byte chooses what is asked; the rest is the body of the answer. */
-#include "run_client.h"
+#include "client/run_client.h"
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -14,13 +14,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static fuzz_peer peer;
-static cli_run_client *client;
+static sam_run_client *client;
 
 static void start(void)
 {
     sam_error err;
     fuzz_peer_start(&peer, NULL);
-    if (cli_run_client_new(&client, peer.address, NULL, &err) != SAM_OK)
+    if (sam_run_client_new(&client, peer.address, NULL, &err) != SAM_OK)
         __builtin_trap();
     sam_log_init("fuzz", SAM_LOG_ERROR, SAM_LOG_TEXT); /* what the other side says is not news */
 }
@@ -28,16 +28,16 @@ static void start(void)
 static sam_status ask(uint8_t what, sam_error *err)
 {
     static const char RUN[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-    cli_run_view view;
+    sam_run_view view;
     sam_buffer log = {0};
     uint64_t rounds;
     sam_status status = SAM_OK;
     if (what % 3 == 0)
-        status = cli_run_look(client, RUN, &view, err);
+        status = sam_run_look(client, RUN, &view, err);
     else if (what % 3 == 1)
-        status = cli_run_leave_all(client, RUN, 0, err);
+        status = sam_run_leave_all(client, RUN, 0, err);
     else
-        status = cli_run_fetch_log(client, RUN, &log, &rounds, err);
+        status = sam_run_fetch_log(client, RUN, &log, &rounds, err);
     sam_buffer_free(&log);
     return status;
 }

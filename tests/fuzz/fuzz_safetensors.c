@@ -1,7 +1,7 @@
 /* libFuzzer target: whatever the bytes are, opening them as safetensors and reading every tensor stays inside them.
  *
  *     fuzz_corpus CORPUS_GGUF CORPUS_SAFETENSORS && fuzz_safetensors -max_total_time=60 CORPUS_SAFETENSORS */
-#include "model/safetensors.h"
+#include "model/files/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -2,7 +2,7 @@
  * rounds that are passed on are chained to the run.
  *
  * The first line is the answer to the join; the rest that to the sync. */
-#include "session.h"
+#include "worker/session.h"
 
 #include "base/bytes.h"
 #include "base/log.h"

@@ -2,7 +2,7 @@
  * tokenizer that was read encodes and decodes a text. */
 #include "base/memory.h"
 #include "model/model_config.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -3,7 +3,7 @@
  *
  *     fuzz_tokenizer_json -max_total_time=60 -dict=tests/fuzz/tokenizer_json.dict CORPUS */
 #include "base/memory.h"
-#include "model/tokenizer.h"
+#include "model/tokenizer/tokenizer.h"
 
 #include <string.h>
 

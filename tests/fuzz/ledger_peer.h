@@ -8,7 +8,7 @@
 #ifndef SAM_FUZZ_LEDGER_PEER_H
 #define SAM_FUZZ_LEDGER_PEER_H
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 #include "peer.h"
 
 typedef struct fuzz_ledger {

@@ -1,6 +1,6 @@
-"""Writes libs/model/dtype_golden.h: random blocks of every type and the float32 bits that the gguf package reads.
+"""Writes libs/model/files/dtype_golden.h: random blocks of every type and the float32 bits that the gguf package reads.
 
-    python tests/golden/dtypes.py > libs/model/dtype_golden.h        (needs: pip install gguf numpy)
+    python tests/golden/dtypes.py > libs/model/files/dtype_golden.h        (needs: pip install gguf numpy)
 """
 import numpy as np
 from gguf import GGMLQuantizationType as T

@@ -1,6 +1,6 @@
-"""Writes services/cli/confusion_golden.h: F1 scores by scikit-learn.
+"""Writes services/cli/shared/confusion_golden.h: F1 scores by scikit-learn.
 
-    python tests/golden/f1_scores.py > services/cli/confusion_golden.h     (needs: pip install scikit-learn)
+    python tests/golden/f1_scores.py > services/cli/shared/confusion_golden.h     (needs: pip install scikit-learn)
     make format
 """
 import random

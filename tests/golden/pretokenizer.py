@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes libs/model/pretokenizer_golden.h: how the `regex` module cuts texts by the patterns of published models.
+"""Writes libs/model/tokenizer/pretokenizer_golden.h: how the `regex` module cuts texts by the patterns of published models.
 
-    python3 tests/golden/pretokenizer.py > libs/model/pretokenizer_golden.h
+    python3 tests/golden/pretokenizer.py > libs/model/tokenizer/pretokenizer_golden.h
 """
 import random
 

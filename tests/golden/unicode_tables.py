@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes libs/model/unicode_tables.c from Python's unicodedata.
+"""Writes libs/model/tokenizer/unicode_tables.c from Python's unicodedata.
 
-    python3 tests/golden/unicode_tables.py > libs/model/unicode_tables.c
-    python3 tests/golden/unicode_tables.py --digests       # the figures in libs/model/unicode_test.c
+    python3 tests/golden/unicode_tables.py > libs/model/tokenizer/unicode_tables.c
+    python3 tests/golden/unicode_tables.py --digests       # the figures in libs/model/tokenizer/unicode_test.c
 
 Ranges of the general categories L, N and P, the combining classes, and the canonical decompositions that NFC needs.
 The Unicode version is that of the Python that runs it, and is named in the file.
@@ -84,7 +84,7 @@ def main():
         return digests()
     print(f"/* Written by tests/golden/unicode_tables.py from Unicode {unicodedata.unidata_version}. Do not edit. */")
     print("/* clang-format off */")
-    print('#include "model/unicode_tables.h"')
+    print('#include "model/tokenizer/unicode_tables.h"')
     table("sam_unicode_range", "sam_unicode_letters", category("L"))
     table("sam_unicode_range", "sam_unicode_numbers", category("N"))
     table("sam_unicode_range", "sam_unicode_punctuation", category("P"))

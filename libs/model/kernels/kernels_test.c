@@ -1,7 +1,7 @@
 #include "model/kernels/kernels.h"
 
 #include "base/memory.h"
-#include "model/dtype.h"
+#include "model/files/dtype.h"
 #include "support/amx_tiles.h"
 #include "support/amx_trap.h"
 

@@ -1,0 +1,397 @@
+#include "model/forward/engine.h"
+
+#include "base/memory.h"
+#include "model/forward/forward.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+size_t sam_engine_stride(size_t columns)
+{
+    return sam_padded(columns) + SAM_COLUMNS_SLACK;
+}
+
+const sam_kernels *sam_engine_kernels(const sam_engine *engine)
+{
+    return engine->kernels;
+}
+
+const sam_model *sam_engine_model(const sam_engine *engine)
+{
+    return engine->model;
+}
+
+unsigned sam_engine_threads(const sam_engine *engine)
+{
+    return sam_pool_threads(engine->pool);
+}
+
+/* ---- the model's tensors, found once ---- */
+
+static bool find_block(const sam_model *model, uint32_t number, sam_block_tensors *block)
+{
+    bool biased = sam_model_configuration(model)->attention_bias;
+    const struct {
+        const char *name;
+        size_t *index;
+        bool present;
+    } wanted[] = {
+        {"input_layernorm.weight", &block->input_norm, true},
+        {"self_attn.q_proj.weight", &block->q, true},
+        {"self_attn.k_proj.weight", &block->k, true},
+        {"self_attn.v_proj.weight", &block->v, true},
+        {"self_attn.q_proj.bias", &block->q_bias, biased},
+        {"self_attn.k_proj.bias", &block->k_bias, biased},
+        {"self_attn.v_proj.bias", &block->v_bias, biased},
+        {"self_attn.o_proj.weight", &block->o, true},
+        {"post_attention_layernorm.weight", &block->post_norm, true},
+        {"mlp.gate_proj.weight", &block->gate, true},
+        {"mlp.up_proj.weight", &block->up, true},
+        {"mlp.down_proj.weight", &block->down, true},
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        char name[SAM_TENSOR_NAME];
+        snprintf(name, sizeof name, "model.layers.%u.%s", number, wanted[i].name);
+        *wanted[i].index = SIZE_MAX;
+        if (wanted[i].present && !sam_model_find(model, name, wanted[i].index))
+            return false;
+    }
+    return true;
+}
+
+static bool find_tensors(sam_engine *engine)
+{
+    const sam_model_config *config = sam_model_configuration(engine->model);
+    for (uint32_t b = 0; b < config->blocks; b++)
+        if (!find_block(engine->model, b, &engine->blocks[b]))
+            return false;
+    const char *output = config->tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    return sam_model_find(engine->model, "model.embed_tokens.weight", &engine->embeddings) &&
+           sam_model_find(engine->model, output, &engine->output) &&
+           sam_model_find(engine->model, "model.norm.weight", &engine->final_norm);
+}
+
+sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam_engine_options *options,
+                          sam_error *err)
+{
+    const sam_kernels *kernels;
+    sam_status status = sam_kernels_choose(&kernels, options->precision, options->kernel, err);
+    if (status != SAM_OK)
+        return status;
+    sam_engine *made = sam_alloc(1, sizeof *made);
+    if (made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory making an engine");
+    made->model = model;
+    made->kernels = kernels;
+    made->pool = sam_pool_new(options->threads);
+    made->blocks = sam_alloc(sam_model_configuration(model)->blocks, sizeof *made->blocks);
+    made->rooms = sam_alloc(sam_pool_threads(made->pool), sizeof *made->rooms);
+    made->clocks = sam_alloc_aligned(sam_pool_threads(made->pool), sizeof *made->clocks);
+    if (made->pool == NULL || made->blocks == NULL || made->rooms == NULL || made->clocks == NULL)
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads, making an engine");
+    else if (!find_tensors(made))
+        status = sam_fail(err, SAM_UNSUPPORTED, "the model lacks a tensor that its forward pass needs");
+    if (status != SAM_OK) {
+        sam_engine_free(made);
+        return status;
+    }
+    *engine = made;
+    return SAM_OK;
+}
+
+/* ---- memory of a run ---- */
+
+static void free_stream(sam_stream *stream)
+{
+    for (size_t i = 0; i < SAM_ACTIVATIONS; i++)
+        sam_free(stream->act[i]);
+    sam_free(stream->packed);
+    *stream = (sam_stream){0};
+}
+
+static void free_room(sam_engine *engine)
+{
+    for (size_t v = 0; v < SAM_VARIANTS_MAX; v++)
+        free_stream(&engine->streams[v]);
+    for (unsigned t = 0; engine->rooms != NULL && t < sam_pool_threads(engine->pool); t++) {
+        sam_free(engine->rooms[t].rows);
+        sam_free(engine->rooms[t].narrow);
+        sam_free(engine->rooms[t].attention);
+        engine->rooms[t] = (sam_thread_room){0};
+    }
+    float **const tables[] = {&engine->cosine, &engine->sine, &engine->live_cosine, &engine->live_sine};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        sam_free(*tables[i]);
+        *tables[i] = NULL;
+    }
+    engine->room_columns = engine->room_variants = engine->room_keys = 0;
+}
+
+void sam_engine_free(sam_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    free_room(engine);
+    sam_pool_free(engine->pool);
+    sam_free(engine->blocks);
+    sam_free(engine->rooms);
+    sam_free(engine->clocks);
+    sam_free(engine);
+}
+
+static size_t widest(const sam_model_config *config)
+{
+    size_t k = (size_t)config->heads * config->head_size;
+    k = config->hidden > k ? config->hidden : k;
+    return config->intermediate > k ? config->intermediate : k;
+}
+
+static bool make_stream(const sam_engine *engine, sam_stream *stream, size_t stride)
+{
+    for (size_t i = 0; i < SAM_ACTIVATIONS; i++) {
+        size_t features = sam_forward_features(engine, (sam_activation)i);
+        stream->act[i] = sam_alloc_aligned(features * stride + SAM_COLUMNS_SLACK, sizeof(float));
+        if (stream->act[i] == NULL)
+            return false;
+    }
+    stream->packed = sam_alloc_aligned(
+        engine->kernels->packed_bytes(widest(sam_model_configuration(engine->model)), stride) + 256, 1);
+    return stream->packed != NULL;
+}
+
+/* Room for the rows of a tile of any product, and for a whole vector of any tensor, of up to so many variants: fewer of
+ * them have larger tiles. */
+static bool make_thread_room(const sam_engine *engine, sam_thread_room *room, unsigned most_variants, size_t keys)
+{
+    size_t floats = 0, bytes = 0;
+    for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
+        size_t k = (size_t)sam_model_tensor_at(engine->model, i)->columns;
+        for (unsigned variants = 1; variants <= most_variants; variants++) {
+            size_t formed = variants * sam_forward_formed_rows(engine->kernels, variants, k) * k;
+            size_t narrow =
+                variants * engine->kernels->narrow_bytes(sam_forward_tile_rows(engine->kernels, variants, k), k);
+            floats = formed > floats ? formed : floats;
+            bytes = narrow > bytes ? narrow : bytes;
+        }
+    }
+    room->rows = sam_alloc_aligned(floats, sizeof(float));
+    room->narrow = sam_alloc_aligned(bytes + 256, 1);
+    room->attention = sam_alloc_aligned(keys + 1, SAM_COLUMNS * sizeof(float));
+    return room->rows != NULL && room->narrow != NULL && room->attention != NULL;
+}
+
+static bool make_room(sam_engine *engine, size_t columns, unsigned variants, size_t keys)
+{
+    if (columns <= engine->room_columns && variants <= engine->room_variants && keys <= engine->room_keys)
+        return true;
+    columns = columns > engine->room_columns ? columns + columns / 4 : engine->room_columns;
+    variants = variants > engine->room_variants ? variants : (unsigned)engine->room_variants;
+    keys = keys > engine->room_keys ? keys : engine->room_keys;
+    free_room(engine);
+    size_t stride = sam_engine_stride(columns), half = sam_model_configuration(engine->model)->head_size / 2;
+    bool good = true;
+    for (unsigned v = 0; good && v < variants; v++)
+        good = make_stream(engine, &engine->streams[v], stride);
+    for (unsigned t = 0; good && t < sam_pool_threads(engine->pool); t++)
+        good = make_thread_room(engine, &engine->rooms[t], variants, keys);
+    float **const tables[] = {&engine->cosine, &engine->sine, &engine->live_cosine, &engine->live_sine};
+    for (size_t i = 0; good && i < sizeof tables / sizeof tables[0]; i++) {
+        *tables[i] = sam_alloc_aligned(half + 1, stride * sizeof(float));
+        good = *tables[i] != NULL;
+    }
+    if (!good) {
+        free_room(engine);
+        return false;
+    }
+    engine->room_columns = columns;
+    engine->room_variants = variants;
+    engine->room_keys = keys;
+    return true;
+}
+
+/* ---- columns ---- */
+
+static void free_live(sam_live *live)
+{
+    sam_free(live->column);
+    sam_free(live->own);
+    sam_free(live->first);
+    sam_free(live->in_segment);
+    *live = (sam_live){0};
+}
+
+/* The columns of the batch for which keep[] holds (all when NULL), with their segments. */
+static bool make_live(sam_live *live, const sam_batch *batch, const bool *keep)
+{
+    live->column = sam_alloc(batch->columns, sizeof *live->column);
+    live->own = sam_alloc(batch->columns + SAM_COLUMNS_SLACK, sizeof *live->own);
+    live->first = sam_alloc(batch->segment_count, sizeof *live->first);
+    live->in_segment = sam_alloc(batch->segment_count, sizeof *live->in_segment);
+    if (live->column == NULL || live->own == NULL || live->first == NULL || live->in_segment == NULL)
+        return false;
+    live->count = 0;
+    for (size_t s = 0; s < batch->segment_count; s++) {
+        live->first[s] = live->count;
+        for (size_t i = 0; i < batch->segments[s].count; i++) {
+            size_t column = batch->segments[s].first + i;
+            if (keep != NULL && !keep[column])
+                continue;
+            live->column[live->count] = column;
+            live->own[live->count++] = (int32_t)i;
+        }
+        live->in_segment[s] = live->count - live->first[s];
+    }
+    return true;
+}
+
+static bool make_lives(sam_engine *engine, const sam_batch *batch)
+{
+    bool *scored = sam_alloc(batch->columns, sizeof *scored);
+    if (scored == NULL)
+        return false;
+    for (size_t i = 0; i < batch->score_count; i++)
+        scored[batch->scores[i].column] = true;
+    bool good = make_live(&engine->all, batch, NULL) && make_live(&engine->scored, batch, scored);
+    sam_free(scored);
+    return good;
+}
+
+/* cos and sin of position / theta^(2d / head_size), in float32 as the published models were trained. */
+static void fill_rope(const sam_engine *engine, const sam_live *live, float *cosine, float *sine)
+{
+    const sam_model_config *config = sam_model_configuration(engine->model);
+    for (size_t d = 0; d < config->head_size / 2; d++) {
+        float power = powf(config->rope_theta, (float)(2 * d) / (float)config->head_size), frequency = 1.0f / power;
+        for (size_t c = 0; c < live->count; c++) {
+            float angle = (float)engine->pass->batch->positions[live->column[c]] * frequency;
+            cosine[d * engine->stride + c] = cosf(angle);
+            sine[d * engine->stride + c] = sinf(angle);
+        }
+    }
+}
+
+/* ---- a run ---- */
+
+static sam_status check(const sam_engine *engine, const sam_pass *pass, sam_error *err)
+{
+    const sam_model_config *config = sam_model_configuration(engine->model);
+    const sam_batch *batch = pass->batch;
+    if (batch->columns == 0)
+        return sam_fail(err, SAM_INVALID, "the batch is empty");
+    if (pass->weights->variants == 0 || pass->weights->variants > SAM_VARIANTS_MAX)
+        return sam_fail(err, SAM_INVALID, "%u variants at once; 1 to %u are possible", pass->weights->variants,
+                        SAM_VARIANTS_MAX);
+    if (pass->first_block > pass->end_block || pass->end_block > config->blocks)
+        return sam_fail(err, SAM_INVALID, "blocks %u to %u of a model of %u", pass->first_block, pass->end_block,
+                        config->blocks);
+    if (pass->output == NULL && (pass->end_block != config->blocks || batch->score_count == 0))
+        return sam_fail(err, SAM_INVALID, "scores need the last block and at least one token to score");
+    for (size_t c = 0; c < batch->columns; c++) {
+        if (batch->tokens[c] >= config->vocabulary)
+            return sam_fail(err, SAM_INVALID, "token %u is beyond the vocabulary of %u", batch->tokens[c],
+                            config->vocabulary);
+        if (batch->positions[c] >= config->context)
+            return sam_fail(err, SAM_INVALID, "a text of more than %u tokens: the model's context ends there",
+                            config->context);
+    }
+    for (size_t i = 0; i < batch->score_count; i++)
+        if (batch->scores[i].target >= config->vocabulary)
+            return sam_fail(err, SAM_INVALID, "token %u is beyond the vocabulary of %u", batch->scores[i].target,
+                            config->vocabulary);
+    return SAM_OK;
+}
+
+static size_t most_keys(const sam_batch *batch)
+{
+    size_t most = 0;
+    for (size_t s = 0; s < batch->segment_count; s++) {
+        size_t prefix = batch->segments[s].prefix, keys = batch->segments[s].count;
+        keys += prefix == SAM_NO_PREFIX ? 0 : batch->segments[prefix].count;
+        most = keys > most ? keys : most;
+    }
+    return most;
+}
+
+static void embed_column(void *argument, size_t index, unsigned thread)
+{
+    sam_engine *engine = argument;
+    size_t hidden = sam_model_configuration(engine->model)->hidden;
+    float *row[SAM_VARIANTS_MAX];
+    sam_forward_form(engine, &engine->rooms[thread], engine->embeddings, engine->pass->batch->tokens[index], 1, row);
+    for (unsigned v = 0; v < engine->variants; v++)
+        for (size_t f = 0; f < hidden; f++)
+            engine->streams[v].act[SAM_ACT_RESIDUAL][f * engine->stride + index] = row[v][f];
+}
+
+static void begin_streams(sam_engine *engine)
+{
+    const sam_pass *pass = engine->pass;
+    size_t floats = sam_model_configuration(engine->model)->hidden * engine->stride;
+    for (unsigned v = 0; v < engine->variants; v++) {
+        if (pass->input != NULL)
+            memcpy(engine->streams[v].act[SAM_ACT_RESIDUAL], pass->input, floats * sizeof(float));
+        else
+            memset(engine->streams[v].act[SAM_ACT_RESIDUAL], 0, floats * sizeof(float));
+    }
+    if (pass->input == NULL)
+        sam_forward_share(engine, SAM_PHASE_OTHER, pass->batch->columns, embed_column, engine);
+}
+
+static sam_status run_blocks(sam_engine *engine, sam_error *err)
+{
+    const sam_pass *pass = engine->pass;
+    const sam_model_config *config = sam_model_configuration(engine->model);
+    fill_rope(engine, &engine->all, engine->cosine, engine->sine);
+    fill_rope(engine, &engine->scored, engine->live_cosine, engine->live_sine);
+    begin_streams(engine);
+    for (uint32_t block = pass->first_block; block < pass->end_block; block++)
+        sam_llama_block(engine, block, pass->output == NULL && block + 1 == config->blocks);
+    if (pass->output != NULL) {
+        memcpy(pass->output, engine->streams[0].act[SAM_ACT_RESIDUAL], config->hidden * engine->stride * sizeof(float));
+        return SAM_OK;
+    }
+    if (pass->first_block == pass->end_block)
+        sam_forward_gather(engine, SAM_ACT_RESIDUAL, &engine->scored);
+    return sam_forward_head(engine, &engine->scored, err);
+}
+
+static void begin_profile(sam_engine *engine)
+{
+    for (unsigned t = 0; t < sam_pool_threads(engine->pool); t++) {
+        engine->clocks[t] = (sam_thread_clock){0};
+        engine->rooms[t].clock = engine->pass->profile == NULL ? NULL : &engine->clocks[t];
+    }
+}
+
+static void end_profile(const sam_engine *engine)
+{
+    if (engine->pass->profile == NULL)
+        return;
+    for (unsigned t = 0; t < sam_pool_threads(engine->pool); t++)
+        for (size_t phase = 0; phase < SAM_PHASES; phase++)
+            engine->pass->profile->ns[phase] += engine->clocks[t].took.ns[phase];
+}
+
+sam_status sam_engine_run(sam_engine *engine, const sam_pass *pass, sam_error *err)
+{
+    sam_status status = check(engine, pass, err);
+    if (status != SAM_OK)
+        return status;
+    const sam_batch *batch = pass->batch;
+    engine->pass = pass;
+    engine->variants = pass->weights->variants;
+    engine->columns = sam_padded(batch->columns);
+    engine->stride = sam_engine_stride(batch->columns);
+    if (make_room(engine, batch->columns, engine->variants, most_keys(batch)) && make_lives(engine, batch)) {
+        begin_profile(engine);
+        status = run_blocks(engine, err);
+        end_profile(engine);
+    } else {
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a batch of %zu tokens", batch->columns);
+    }
+    free_live(&engine->all);
+    free_live(&engine->scored);
+    engine->pass = NULL;
+    return status;
+}

@@ -1,0 +1,141 @@
+/* The inside of the engine: what a family's blocks are written with.
+ *
+ * A run works on `variants` streams of activations, all [features][stride]. `live` are the columns that the present
+ * block carries on: all of them, until the last block keeps the scored ones only.
+ */
+#ifndef SAM_MODEL_FORWARD_H
+#define SAM_MODEL_FORWARD_H
+
+#include "base/threads.h"
+#include "model/architecture.h"
+#include "model/forward/engine.h"
+
+/* What one variant computes on its way through a block. */
+typedef enum sam_activation {
+    SAM_ACT_RESIDUAL, /* [hidden] */
+    SAM_ACT_NORMED,   /* [hidden]; also takes a product before it is added to the residual */
+    SAM_ACT_Q,        /* [heads * head_size] */
+    SAM_ACT_K,        /* [kv_heads * head_size] */
+    SAM_ACT_V,        /* [kv_heads * head_size] */
+    SAM_ACT_ATTENDED, /* [heads * head_size] */
+    SAM_ACT_GATE,     /* [intermediate] */
+    SAM_ACT_UP,       /* [intermediate] */
+    SAM_ACTIVATIONS,
+} sam_activation;
+
+typedef struct sam_stream {
+    float *act[SAM_ACTIVATIONS];
+    void *packed; /* the factor of the next product, as the kernel wants it */
+} sam_stream;
+
+/* What one thread took, where the run is profiled. `counted` is how much of the present step went into parts of
+ * other phases, which is not to be counted twice. */
+typedef struct sam_thread_clock {
+    sam_profile took;
+    uint64_t counted;
+} sam_thread_clock;
+
+/* Scratch of one thread. */
+typedef struct sam_thread_room {
+    float *rows;             /* [variants][a few rows][k]: small enough for the first-level cache */
+    void *narrow;            /* [variants][rows of a tile][k], as the kernel wants them */
+    float *attention;        /* [keys][SAM_COLUMNS] */
+    sam_thread_clock *clock; /* NULL: not profiled */
+} sam_thread_room;
+
+/* Where each segment's queries lie among the live columns. */
+typedef struct sam_live {
+    size_t count;               /* columns */
+    size_t *column;             /* [count] which column of the batch */
+    int32_t *own;               /* [count + slack] place within the segment */
+    size_t *first, *in_segment; /* [segments] */
+} sam_live;
+
+/* The tensors of one block, by canonical index. */
+typedef struct sam_block_tensors {
+    size_t input_norm, q, k, v, q_bias, k_bias, v_bias, o, post_norm, gate, up, down;
+} sam_block_tensors;
+
+struct sam_engine {
+    const sam_model *model;
+    const sam_kernels *kernels;
+    sam_pool *pool;
+    sam_block_tensors *blocks;
+    size_t embeddings, output, final_norm;
+
+    /* memory that grows to the largest run so far */
+    size_t room_columns, room_variants, room_keys;
+    sam_stream streams[SAM_VARIANTS_MAX];
+    sam_thread_room *rooms;         /* one for each thread */
+    sam_thread_clock *clocks;       /* one for each thread */
+    float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
+    float *live_cosine, *live_sine; /* of the live ones */
+
+    /* the present run */
+    const sam_pass *pass;
+    unsigned variants;
+    size_t columns, stride; /* columns: padded to SAM_COLUMNS */
+    sam_live all, scored;
+};
+
+/* One product of a parallel step: out[v] = W_v x_v (+ bias_v), W by rows from the weight source. */
+typedef struct sam_product {
+    size_t tensor, bias; /* bias: a tensor, or SIZE_MAX */
+    float *out[SAM_VARIANTS_MAX];
+} sam_product;
+
+size_t sam_padded(size_t columns); /* up to a multiple of SAM_COLUMNS */
+
+/* sam_pool_run on the engine's pool, its time counted under `phase` where the run is profiled. */
+void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, sam_pool_function function,
+                       void *context);
+
+/* What columns go through between two products, done share by share while a share is in cache. In this order, each
+ * where it is asked for:
+ *     residual += normed;  normed = norm(residual);  packed = pack(x)
+ */
+typedef struct sam_column_step {
+    bool add, norm, pack;
+    size_t weight;    /* of the norm: a tensor */
+    sam_activation x; /* what is packed, for the products that follow */
+} sam_column_step;
+
+void sam_forward_columns(sam_engine *engine, const sam_column_step *step, size_t columns);
+/* All products of x (packed before), which has the same k for each. */
+void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
+/* out of gate_up[0] = silu(gate_up[0] x) * (gate_up[1] x); the two have as many rows. */
+void sam_forward_gated(sam_engine *engine, const sam_product gate_up[2], size_t columns);
+/* Brings the columns of `live` together at the front of a [features][stride] array of each variant. */
+void sam_forward_gather(sam_engine *engine, sam_activation x, const sam_live *live);
+
+/* Rotary position embedding's tables, [head_size / 2][stride] each. */
+typedef struct sam_rotation {
+    const float *cosine, *sine;
+} sam_rotation;
+
+void sam_forward_rotate(sam_engine *engine, sam_activation x, size_t heads, size_t columns,
+                        const sam_rotation *rotation);
+/* attended = attention of the live columns' queries, which it rotates first. */
+void sam_forward_attend(sam_engine *engine, const sam_live *live, const sam_rotation *rotation);
+
+/* The families' blocks. `last`: keep the scored columns only. */
+void sam_llama_block(sam_engine *engine, uint32_t block, bool last);
+
+/* From the live residual to pass->scores. */
+sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err);
+
+/* Width of an activation: how many features it has. */
+size_t sam_forward_features(const sam_engine *engine, sam_activation x);
+
+/* How many rows of width k a tile has (narrowed, of all variants), and how many are formed as floats at a time. */
+size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k);
+size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, size_t k);
+
+/* Rows of a tensor for each variant in a thread's room: as floats (at most sam_forward_formed_rows of them), or
+ * narrowed for multiply (at most a tile). */
+void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
+                      float *out[]);
+void sam_forward_form_narrow(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row,
+                             uint64_t rows, const void *out[]);
+
+#endif

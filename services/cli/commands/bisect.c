@@ -1,0 +1,212 @@
+/* samara bisect: which round made a dev metric fall, by evaluations at midpoints. */
+#include "base/memory.h"
+#include "base/shutdown.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "cli/shared/examiner.h"
+#include "cli/shared/found.h"
+#include "cli/shared/score.h"
+#include "cli/train/view.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct request {
+    cli_examination examination;
+    const char *metric, *good, *bad;
+    double limit; /* NaN: the middle of both ends */
+    bool json;
+} request;
+
+typedef struct search {
+    const request *asked;
+    cli_examiner examiner;
+    cli_view view;
+    cli_found found;
+    json_t *evaluated; /* one element for each evaluation */
+    sam_outcome *outcomes;
+    bool loss; /* the metric: what falls is what grows */
+    unsigned evaluations;
+} search;
+
+static bool step(void *user, size_t done, size_t total)
+{
+    search *s = user;
+    cli_view_step(&s->view, "evaluating", done, total);
+    return !sam_shutdown_asked();
+}
+
+/* The metric of the state before `round`. */
+static sam_status measure(search *s, uint64_t round, double *value, sam_error *err)
+{
+    const cli_score_watcher watcher = {step, s};
+    sam_status status = sam_replica_seek(s->examiner.moment.replica, round, err);
+    if (status == SAM_OK)
+        status = cli_outcomes(s->examiner.trainer, s->examiner.data, s->outcomes, &watcher, err);
+    if (status != SAM_OK)
+        return status;
+    const cli_score score = cli_score_of(s->examiner.data, s->outcomes, (double)NAN, SAM_METRIC_ACCURACY);
+    *value = s->loss ? score.loss : score.accuracy;
+    s->evaluations++;
+    cli_view_end(&s->view);
+    json_array_append_new(s->evaluated, json_pack("{s:I, s:o, s:o}", "round", (json_int_t)round, "accuracy",
+                                                  cli_json_real(score.accuracy), "loss", cli_json_real(score.loss)));
+    if (!s->found.json)
+        printf("round %-8llu accuracy %.4f  loss %.6f\n", (unsigned long long)round, score.accuracy, score.loss);
+    return SAM_OK;
+}
+
+static bool fell(const search *s, double value, double limit)
+{
+    return s->loss ? value > limit : value < limit;
+}
+
+static sam_status check_ends(const search *s, const uint64_t ends[2], const double values[2], double limit,
+                             sam_error *err)
+{
+    if (fell(s, values[0], limit))
+        return sam_fail(err, SAM_INVALID, "it had fallen already before round %llu (%.6f, the limit is %.6f)",
+                        (unsigned long long)ends[0], values[0], limit);
+    if (!fell(s, values[1], limit))
+        return sam_fail(err, SAM_INVALID, "it had not fallen before round %llu (%.6f, the limit is %.6f)",
+                        (unsigned long long)ends[1], values[1], limit);
+    return SAM_OK;
+}
+
+/* ends[0] is good, ends[1] is bad, and they close in on each other. */
+static sam_status close_in(search *s, uint64_t ends[2], double values[2], sam_error *err)
+{
+    sam_status status = measure(s, ends[0], &values[0], err);
+    if (status == SAM_OK)
+        status = measure(s, ends[1], &values[1], err);
+    double limit = isnan(s->asked->limit) ? (values[0] + values[1]) / 2 : s->asked->limit;
+    if (status == SAM_OK)
+        status = check_ends(s, ends, values, limit, err);
+    while (status == SAM_OK && ends[1] - ends[0] > 1) {
+        uint64_t middle = ends[0] + (ends[1] - ends[0]) / 2;
+        double value;
+        status = measure(s, middle, &value, err);
+        if (status != SAM_OK)
+            return status;
+        size_t end = fell(s, value, limit) ? 1 : 0;
+        ends[end] = middle;
+        values[end] = value;
+    }
+    return status;
+}
+
+static void tell_record(cli_found *found, json_t *records, const sam_round *round, uint32_t slot, uint32_t probes)
+{
+    char *codes = sam_alloc(2 * (size_t)probes + 1, 1);
+    if (codes == NULL)
+        return;
+    sam_hex(codes, round->codes + (size_t)slot * probes, probes);
+    json_array_append_new(records, json_pack("{s:I, s:I, s:s}", "slot", (json_int_t)slot, "worker",
+                                             (json_int_t)round->workers[slot], "codes", codes));
+    cli_found_say(found, "record", NULL, NULL, "slot %u of worker %u, codes %s", slot, round->workers[slot], codes);
+    sam_free(codes);
+}
+
+/* Whose records moved the state from good to bad. */
+static sam_status tell_culprit(search *s, const uint64_t ends[2], const double values[2], sam_error *err)
+{
+    const sam_samlog *log = s->examiner.moment.log;
+    const sam_manifest *manifest = sam_samlog_manifest(log);
+    json_t *records = json_array();
+    sam_round round = {0};
+    sam_status status = sam_samlog_decode(log, ends[0], &round, err);
+    if (status == SAM_OK) {
+        cli_found_text(&s->found, NULL, "run", manifest->id_hex);
+        cli_found_say(&s->found, "fell with", "round", json_integer((json_int_t)ends[0]),
+                      "round %llu, from %.6f to %.6f (%u evaluations)", (unsigned long long)ends[0], values[0],
+                      values[1], s->evaluations);
+        cli_found_say(&s->found, NULL, "before", cli_json_real(values[0]), " ");
+        cli_found_say(&s->found, NULL, "after", cli_json_real(values[1]), " ");
+        cli_found_say(&s->found, NULL, "evaluations", json_incref(s->evaluated), " ");
+    }
+    for (uint32_t slot = 0; status == SAM_OK && slot < manifest->slots; slot++)
+        tell_record(&s->found, records, &round, slot, manifest->probes);
+    cli_found_say(&s->found, NULL, "records", records, " ");
+    sam_round_free(&round);
+    return status;
+}
+
+static sam_status bisect(search *s, sam_error *err)
+{
+    uint64_t ends[2], rounds;
+    double values[2] = {0, 0};
+    sam_status status = cli_examiner_open(&s->examiner, &s->asked->examination, err);
+    if (status == SAM_OK)
+        status = cli_moment_round("good", s->asked->good, &ends[0], err);
+    if (status == SAM_OK)
+        status = cli_moment_round("bad", s->asked->bad, &ends[1], err);
+    if (status != SAM_OK)
+        return status;
+    rounds = s->examiner.moment.rounds;
+    ends[1] = ends[1] == UINT64_MAX ? rounds : ends[1];
+    if (ends[0] >= ends[1] || ends[1] > rounds)
+        return sam_fail(err, SAM_INVALID, "--good and --bad: good must lie before bad, and the log has %llu rounds",
+                        (unsigned long long)rounds);
+    s->outcomes = sam_alloc(sam_dataset_count(s->examiner.data), sizeof *s->outcomes);
+    if (s->outcomes == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    status = close_in(s, ends, values, err);
+    return status == SAM_OK ? tell_culprit(s, ends, values, err) : status;
+}
+
+static sam_status check(const sam_command *command, request *asked, search *s, sam_error *err)
+{
+    sam_status status = cli_require(command, "base", asked->examination.base, err);
+    if (status == SAM_OK)
+        status = cli_require(command, "data", asked->examination.data, err);
+    s->loss = strcmp(asked->metric, "loss") == 0;
+    if (status == SAM_OK && !s->loss && strcmp(asked->metric, "accuracy") != 0)
+        status = sam_fail(err, SAM_INVALID, "--metric is accuracy or loss, not \"%s\"", asked->metric);
+    return status;
+}
+
+sam_status cli_bisect(int argc, char **argv, sam_error *err)
+{
+    request asked = {.metric = "accuracy", .good = "0", .limit = (double)NAN};
+    const char *limit = NULL;
+    search s = {.asked = &asked};
+    const sam_option table[] = {
+        {"base", SAM_OPTION_TEXT, &asked.examination.base, "MODEL", "the model the run was trained from"},
+        {"data", SAM_OPTION_TEXT, &asked.examination.data, "FILE", "what to evaluate on, as the run's dev data"},
+        {"metric", SAM_OPTION_TEXT, &asked.metric, "accuracy|loss", "what fell; of a loss: what grew"},
+        {"good", SAM_OPTION_TEXT, &asked.good, "A", "before this round it was good"},
+        {"bad", SAM_OPTION_TEXT, &asked.bad, "B", "before this round it had fallen; left out: the end"},
+        {"limit", SAM_OPTION_TEXT, &limit, "X", "worse than this is fallen; left out: the middle of A's and B's"},
+        {"threads", SAM_OPTION_COUNT, &asked.examination.threads, "N", "0: one for each core"},
+        {"precision", SAM_OPTION_TEXT, &asked.examination.precision, "bf16|f32", "of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &asked.examination.kernel, "NAME", "pin one; samara doctor lists them"},
+        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
+        SAM_ACCESS_OPTIONS(&asked.examination.access),
+        {0},
+    };
+    const sam_command command = {"samara bisect", "RUN --base MODEL --data FILE",
+                                 "Finds the round with which a metric fell, by evaluations at midpoints between a "
+                                 "state that was good and\none that is bad: about log2(B - A) of them. As with any "
+                                 "bisection, a metric that went up and down between\nthe two has more than one such "
+                                 "round, and one of them is found.",
+                                 table};
+    int rest;
+    sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
+    if (status == SAM_OK)
+        status = check(&command, &asked, &s, err);
+    if (status == SAM_OK && limit != NULL && !sam_parse_double(limit, &asked.limit))
+        status = sam_fail(err, SAM_INVALID, "--limit: \"%s\" is not a number", limit);
+    cli_view_init(&s.view, asked.json);
+    s.found.json = asked.json;
+    s.evaluated = json_array();
+    if (status == SAM_OK) {
+        asked.examination.log = argv[rest];
+        status = bisect(&s, err);
+    }
+    cli_found_close(&s.found, status == SAM_OK);
+    json_decref(s.evaluated);
+    cli_examiner_close(&s.examiner);
+    sam_free(s.outcomes);
+    return status;
+}

@@ -1,0 +1,166 @@
+/* samara doctor: what this machine offers, on one page. */
+#include "base/cpu.h"
+#include "base/files.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "cli/cli.h"
+#include "cli/train/processes.h"
+#include "model/kernels/kernels.h"
+
+#include <cblas.h>
+#include <curl/curl.h>
+#include <ftw.h>
+#include <hiredis/hiredis.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- gathering ---- */
+
+static json_t *cpu_json(const sam_cpu *cpu)
+{
+    return json_pack("{s:s, s:i, s:b, s:b, s:b, s:b}", "name", cpu->name, "cores", (int)sam_cores(), "avx2_fma",
+                     cpu->avx2_fma, "avx512", cpu->avx512, "avx512_bf16", cpu->avx512_bf16, "amx_bf16", cpu->amx_bf16);
+}
+
+static const char *chosen(sam_precision precision)
+{
+    const sam_kernels *kernels;
+    return sam_kernels_choose(&kernels, precision, NULL, NULL) == SAM_OK ? kernels->name : "none";
+}
+
+static json_t *kernels_json(const sam_cpu *cpu)
+{
+    json_t *runs = json_array();
+    for (const sam_kernels *const *set = sam_kernels_all(); *set != NULL; set++)
+        if ((*set)->runs_on(cpu))
+            json_array_append_new(runs, json_string((*set)->name));
+    return json_pack("{s:o, s:s, s:s}", "run_here", runs, "chosen_bf16", chosen(SAM_PRECISION_BF16), "chosen_f32",
+                     chosen(SAM_PRECISION_F32));
+}
+
+static json_t *libraries_json(void)
+{
+    char hiredis[32];
+    snprintf(hiredis, sizeof hiredis, "%d.%d.%d", HIREDIS_MAJOR, HIREDIS_MINOR, HIREDIS_PATCH);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "samara", SAMARA_VERSION, "libcurl",
+                     curl_version_info(CURLVERSION_NOW)->version, "libsodium", sodium_version_string(), "jansson",
+                     jansson_version_str(), "libmicrohttpd", MHD_get_version(), "hiredis", hiredis, "openblas",
+                     openblas_get_config(), "openblas_core", openblas_get_corename());
+}
+
+static long long meminfo(const char *name)
+{
+    char line[160];
+    long long kilobytes = 0;
+    FILE *file = fopen("/proc/meminfo", "re");
+    size_t length = strlen(name);
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, name, length) == 0 && line[length] == ':')
+            (void)sscanf(line + length + 1, "%lld", &kilobytes);
+    if (file != NULL)
+        fclose(file);
+    return kilobytes / 1024;
+}
+
+/* nftw has no room for a user's pointer; doctor runs once, in one thread. */
+static unsigned long long cache_bytes;
+
+static int add_size(const char *path, const struct stat *info, int kind, struct FTW *where)
+{
+    (void)path, (void)where;
+    if (kind == FTW_F)
+        cache_bytes += (unsigned long long)info->st_blocks * 512;
+    return 0;
+}
+
+static json_t *cache_json(void)
+{
+    char *path = NULL;
+    if (sam_cache_path(&path, ".", NULL) != SAM_OK)
+        return json_null();
+    path[strlen(path) - 2] = 0;
+    cache_bytes = 0;
+    (void)nftw(path, add_size, 16, FTW_PHYS);
+    json_t *json = json_pack("{s:s, s:I}", "folder", path, "bytes", (json_int_t)cache_bytes);
+    sam_free(path);
+    return json;
+}
+
+static json_t *programs_json(void)
+{
+    static const char *const NAMES[] = {"redis-server", "samara-ledger", "samara-gateway", "samara-worker"};
+    json_t *json = json_object();
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
+        char *path = cli_find_program(NAMES[i]);
+        json_object_set_new(json, NAMES[i], path == NULL ? json_null() : json_string(path));
+        sam_free(path);
+    }
+    return json;
+}
+
+static json_t *gather(void)
+{
+    sam_cpu cpu;
+    sam_cpu_detect(&cpu);
+    return json_pack("{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o}", "cpu", cpu_json(&cpu), "kernels", kernels_json(&cpu),
+                     "libraries", libraries_json(), "programs", programs_json(), "memory_mb", "total",
+                     (json_int_t)meminfo("MemTotal"), "available", (json_int_t)meminfo("MemAvailable"), "cache",
+                     cache_json());
+}
+
+/* ---- showing ---- */
+
+static void print_value(const char *name, const json_t *value)
+{
+    printf("  %-16s ", name);
+    if (json_is_string(value))
+        printf("%s", json_string_value(value));
+    else if (json_is_boolean(value))
+        printf("%s", json_is_true(value) ? "yes" : "no");
+    else if (json_is_integer(value))
+        printf("%lld", (long long)json_integer_value(value));
+    else if (json_is_null(value))
+        printf("not found");
+    for (size_t i = 0; i < json_array_size(value); i++)
+        printf("%s%s", i == 0 ? "" : ", ", json_string_value(json_array_get(value, i)));
+    printf("\n");
+}
+
+static void print_page(json_t *page)
+{
+    const char *title, *name;
+    json_t *part, *value;
+    json_object_foreach(page, title, part)
+    {
+        printf("%s\n", title);
+        json_object_foreach(part, name, value) print_value(name, value);
+    }
+    if (json_is_null(json_object_get(json_object_get(page, "programs"), "redis-server")))
+        printf("\nredis-server is missing: samara train needs it (Debian and Ubuntu: apt install redis-server)\n");
+}
+
+sam_status cli_doctor(int argc, char **argv, sam_error *err)
+{
+    bool json = false;
+    const sam_option table[] = {{"json", SAM_OPTION_FLAG, &json, NULL, "one JSON object"}, {0}};
+    const sam_command command = {"samara doctor", "",
+                                 "What this machine offers: CPU, kernels, libraries, programs, memory, cache.", table};
+    int rest;
+    sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
+    if (status != SAM_OK)
+        return status;
+    json_t *page = gather();
+    if (page == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    if (json) {
+        (void)json_dumpf(page, stdout, JSON_INDENT(2));
+        printf("\n");
+    } else {
+        print_page(page);
+    }
+    json_decref(page);
+    return SAM_OK;
+}

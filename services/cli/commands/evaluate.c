@@ -1,0 +1,179 @@
+/* samara evaluate: accuracy, loss and area under ROC of a model, as it is or at a moment of a run. */
+#include "base/memory.h"
+#include "base/shutdown.h"
+#include "cli/cli.h"
+#include "cli/shared/material.h"
+#include "cli/shared/moment.h"
+#include "cli/shared/score.h"
+#include "cli/train/view.h"
+#include "client/run_client.h"
+#include "train/defaults.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct request {
+    const char *model, *task, *data, *log, *round, *precision, *kernel;
+    uint64_t threads;
+    bool json;
+} request;
+
+typedef struct work {
+    request asked;
+    cli_material material;
+    sam_samlog *log;
+    sam_manifest *plain; /* of a run that nobody made, where there is no log */
+    const sam_manifest *manifest;
+    sam_replica *replica;
+    cli_view view;
+} work;
+
+static sam_status open_plain(work *w, sam_error *err)
+{
+    sam_manifest draft;
+    char name[] = "evaluation";
+    sam_default_manifest(&draft, w->material.model, SAM_OBJECTIVE_CHOICE);
+    draft.name = name;
+    draft.task = sam_strdup(sam_task_json(w->material.task));
+    sam_status status = draft.task == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
+                                           : sam_manifest_compose(&w->plain, &draft, err);
+    sam_free(draft.task);
+    w->manifest = w->plain;
+    return status == SAM_OK ? sam_replica_new(&w->replica, w->material.model, w->plain, err) : status;
+}
+
+static sam_status open_log(work *w, sam_error *err)
+{
+    uint64_t round;
+    sam_status status = cli_moment_round("round", w->asked.round, &round, err);
+    if (status == SAM_OK)
+        status = sam_run_open(&w->log, w->asked.log, NULL, err);
+    if (status != SAM_OK)
+        return status;
+    w->manifest = sam_samlog_manifest(w->log);
+    return cli_moment_restore(&w->replica, w->material.model, w->log, round, err);
+}
+
+static sam_status open_all(work *w, sam_error *err)
+{
+    sam_status status = cli_material_open_task(&w->material, w->asked.task, err);
+    if (status == SAM_OK)
+        status = cli_material_open_model(&w->material, w->asked.model, err);
+    if (status == SAM_OK)
+        status = cli_material_open_data(&w->material, CLI_TEST, w->asked.data, err);
+    if (status == SAM_OK)
+        status = w->asked.log == NULL ? open_plain(w, err) : open_log(w, err);
+    return status;
+}
+
+static bool step(void *user, size_t done, size_t total)
+{
+    work *w = user;
+    cli_view_step(&w->view, "evaluating", done, total);
+    return !sam_shutdown_asked();
+}
+
+static void print_score(work *w, const cli_score *score)
+{
+    cli_view_end(&w->view);
+    if (w->asked.json) {
+        json_t *json = cli_score_json(score);
+        (void)json_dumpf(json, stdout, JSON_COMPACT);
+        printf("\n");
+        json_decref(json);
+        return;
+    }
+    printf("examples %zu\naccuracy %.4f\nloss     %.6f\n", score->examples, score->accuracy, score->loss);
+    if (cli_score_f1_name(score) != NULL)
+        printf("%-8s %.4f\n", cli_score_f1_name(score), score->f1);
+    if (score->two_options)
+        printf("auc      %.4f\naccuracy with the threshold that is best on these same examples (%.4f): %.4f\n",
+               score->auc, score->threshold, score->calibrated_accuracy);
+}
+
+static sam_status judge(work *w, sam_trainer *trainer, sam_error *err)
+{
+    const sam_dataset *data = w->material.data[CLI_TEST];
+    const cli_score_watcher watcher = {step, w};
+    sam_outcome *outcomes = sam_alloc(sam_dataset_count(data), sizeof *outcomes);
+    if (outcomes == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    sam_status status = cli_outcomes(trainer, data, outcomes, &watcher, err);
+    if (status == SAM_OK) {
+        const double threshold = cli_best_threshold(data, outcomes);
+        const cli_score score = cli_score_of(data, outcomes, threshold, sam_task_metric(w->material.task));
+        print_score(w, &score);
+    }
+    sam_free(outcomes);
+    return status;
+}
+
+static sam_status evaluate(work *w, sam_error *err)
+{
+    const sam_engine_options options = {
+        .threads = (unsigned)w->asked.threads,
+        .precision = strcmp(w->asked.precision, "f32") == 0 ? SAM_PRECISION_F32 : SAM_PRECISION_BF16,
+        .kernel = w->asked.kernel,
+    };
+    sam_engine *engine = NULL;
+    sam_trainer *trainer = NULL;
+    sam_status status = sam_engine_new(&engine, w->material.model, &options, err);
+    const sam_trainer_parts parts = {.engine = engine, .replica = w->replica, .manifest = w->manifest};
+    if (status == SAM_OK)
+        status = sam_trainer_new(&trainer, &parts, err);
+    if (status == SAM_OK)
+        status = judge(w, trainer, err);
+    sam_trainer_free(trainer);
+    sam_engine_free(engine);
+    return status;
+}
+
+static sam_status check(const sam_command *command, const request *asked, sam_error *err)
+{
+    sam_status status = cli_require(command, "model", asked->model, err);
+    if (status == SAM_OK)
+        status = cli_require(command, "task", asked->task, err);
+    if (status == SAM_OK)
+        status = cli_require(command, "data", asked->data, err);
+    if (status == SAM_OK && asked->round != NULL) /* a round of what? */
+        status = cli_require(command, "log", asked->log, err);
+    if (status == SAM_OK && strcmp(asked->precision, "bf16") != 0 && strcmp(asked->precision, "f32") != 0)
+        status = sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", asked->precision);
+    if (status == SAM_OK && asked->threads > 1024)
+        status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
+    return status;
+}
+
+sam_status cli_evaluate(int argc, char **argv, sam_error *err)
+{
+    work w = {.asked = {.precision = "bf16"}};
+    request *asked = &w.asked;
+    const sam_option table[] = {
+        {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
+        {"task", SAM_OPTION_TEXT, &asked->task, "FILE", "how a row becomes a question"},
+        {"data", SAM_OPTION_TEXT, &asked->data, "FILE", ".jsonl, .tsv or .csv"},
+        {"log", SAM_OPTION_TEXT, &asked->log, "FILE", "of a run on this model: the tuned one is evaluated"},
+        {"round", SAM_OPTION_TEXT, &asked->round, "N", "with --log: the state before round N"},
+        {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "0: one for each core"},
+        {"precision", SAM_OPTION_TEXT, &asked->precision, "bf16|f32", "of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &asked->kernel, "NAME", "pin one; samara doctor lists them"},
+        {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
+        {0},
+    };
+    const sam_command command = {"samara evaluate", "--model MODEL --task FILE --data FILE",
+                                 "Accuracy and loss of a model on a data set.", table};
+    int rest;
+    sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
+    if (status == SAM_OK)
+        status = check(&command, asked, err);
+    cli_view_init(&w.view, asked->json);
+    if (status == SAM_OK)
+        status = open_all(&w, err);
+    if (status == SAM_OK)
+        status = evaluate(&w, err);
+    sam_replica_free(w.replica);
+    sam_samlog_close(w.log);
+    sam_manifest_free(w.plain);
+    cli_material_close(&w.material);
+    return status;
+}

@@ -1,0 +1,205 @@
+/* samara log: what stands in a log, from a file or from a ledger. */
+#include "cli/cli.h"
+#include "cli/shared/moment.h"
+#include "seed/code.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* ---- what is shown ---- */
+
+typedef enum shape { FULL, ONELINE, JSON } shape;
+
+typedef struct request {
+    bool oneline, json;
+    uint64_t worker; /* 0: all */
+    const char *rounds;
+    sam_access access;
+} request;
+
+/* The rounds that are shown, and whose records. */
+typedef struct selection {
+    shape as;
+    uint64_t from, to;
+    uint32_t worker;
+} selection;
+
+static void print_parent(const sam_parent *parent)
+{
+    char run[SAM_DIGEST_HEX];
+    if (parent->round == 0)
+        return;
+    sam_digest_hex(run, &parent->run);
+    printf("parent %s, its first %llu rounds\n", run, (unsigned long long)parent->round);
+    for (size_t i = 0; i < parent->removal_count; i++) {
+        const sam_removal *one = &parent->removals[i];
+        printf("       without rounds %llu..%llu", (unsigned long long)one->from, (unsigned long long)one->to);
+        if (one->worker != 0)
+            printf(" of worker %u", one->worker);
+        printf("\n");
+    }
+}
+
+static void print_head(const sam_samlog *log, shape as)
+{
+    const sam_manifest *manifest = sam_samlog_manifest(log);
+    if (as == JSON)
+        printf("%s\n", manifest->text);
+    if (as != FULL)
+        return;
+    printf("run    %s\nname   %s\nrounds %llu of %llu, %u slots of %u probe%s%s\n", manifest->id_hex, manifest->name,
+           (unsigned long long)sam_samlog_rounds(log), (unsigned long long)manifest->rounds, manifest->slots,
+           manifest->probes, manifest->probes == 1 ? "" : "s",
+           sam_samlog_truncated(log) ? " (cut off inside a round)" : "");
+    print_parent(&manifest->parent);
+    printf("\n");
+}
+
+static void format_time(uint64_t ms, char out[32])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
+}
+
+static void print_evaluation(const sam_evaluation *one)
+{
+    double examples = one->examples > 0 ? (double)one->examples : 1;
+    printf("    dev before round %llu: accuracy %.1f %%, loss %.4f\n", (unsigned long long)one->at,
+           100 * (double)one->correct / examples, (double)one->loss_micro / 1e6 / examples);
+}
+
+static bool is_shown(const selection *shown, const sam_round *round, uint32_t slot)
+{
+    return shown->worker == 0 || round->workers[slot] == shown->worker;
+}
+
+static bool has_shown(const selection *shown, const sam_round *round, uint32_t slots)
+{
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (is_shown(shown, round, slot))
+            return true;
+    return false;
+}
+
+static void print_record(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+{
+    bool removed = sam_parent_removes(&manifest->parent, round->number, round->workers[slot]);
+    printf(removed ? " (%u:" : " %u:", round->workers[slot]);
+    for (uint32_t p = 0; p < manifest->probes; p++)
+        printf("%02x", round->codes[(size_t)slot * manifest->probes + p]);
+    if (removed)
+        printf(")");
+}
+
+static void print_round(const sam_round *round, const sam_manifest *manifest, const selection *shown)
+{
+    char when[32], chain[SAM_DIGEST_HEX];
+    format_time(round->committed_ms, when);
+    sam_digest_hex(chain, &round->chain);
+    printf("%llu %s %.12s", (unsigned long long)round->number, when, chain);
+    for (uint32_t slot = 0; slot < manifest->slots; slot++)
+        if (is_shown(shown, round, slot))
+            print_record(round, manifest, slot);
+    printf("\n");
+    for (size_t i = 0; shown->as == FULL && i < round->evaluation_count; i++)
+        print_evaluation(&round->evaluations[i]);
+}
+
+static json_t *record_json(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+{
+    json_t *values = json_array();
+    for (uint32_t p = 0; p < manifest->probes; p++) {
+        uint8_t code = round->codes[(size_t)slot * manifest->probes + p];
+        json_array_append_new(values, sam_code_has_value(code) ? json_integer(sam_code_value(code)) : json_null());
+    }
+    json_t *record =
+        json_pack("{s:i, s:I, s:o}", "slot", (int)slot, "worker", (json_int_t)round->workers[slot], "values", values);
+    if (sam_parent_removes(&manifest->parent, round->number, round->workers[slot]))
+        json_object_set_new(record, "removed", json_true());
+    return record;
+}
+
+static void print_json(const sam_round *round, const sam_manifest *manifest, const selection *shown)
+{
+    char chain[SAM_DIGEST_HEX];
+    json_t *records = json_array(), *evaluations = json_array();
+    sam_digest_hex(chain, &round->chain);
+    for (uint32_t slot = 0; slot < manifest->slots; slot++)
+        if (is_shown(shown, round, slot))
+            json_array_append_new(records, record_json(round, manifest, slot));
+    for (size_t i = 0; i < round->evaluation_count; i++) {
+        const sam_evaluation *one = &round->evaluations[i];
+        json_array_append_new(evaluations, json_pack("{s:I, s:I, s:I, s:I}", "round", (json_int_t)one->at, "examples",
+                                                     (json_int_t)one->examples, "correct", (json_int_t)one->correct,
+                                                     "loss_micro", (json_int_t)one->loss_micro));
+    }
+    json_t *line =
+        json_pack("{s:I, s:I, s:s, s:o, s:o}", "round", (json_int_t)round->number, "committed_ms",
+                  (json_int_t)round->committed_ms, "chain", chain, "records", records, "evaluations", evaluations);
+    (void)json_dumpf(line, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(line);
+}
+
+static sam_status print_log(const sam_samlog *log, const selection *shown, sam_error *err)
+{
+    const sam_manifest *manifest = sam_samlog_manifest(log);
+    print_head(log, shown->as);
+    for (uint64_t r = shown->from; r < shown->to; r++) {
+        sam_round round = {0};
+        sam_status status = sam_samlog_decode(log, r, &round, err);
+        if (status != SAM_OK)
+            return status;
+        if (has_shown(shown, &round, manifest->slots)) {
+            if (shown->as == JSON)
+                print_json(&round, manifest, shown);
+            else
+                print_round(&round, manifest, shown);
+        }
+        sam_round_free(&round);
+    }
+    return SAM_OK;
+}
+
+static sam_status show(const request *asked, const char *run, sam_error *err)
+{
+    sam_samlog *log = NULL;
+    selection shown = {.as = asked->json ? JSON : asked->oneline ? ONELINE : FULL, .worker = (uint32_t)asked->worker};
+    sam_status status = sam_run_open(&log, run, &asked->access, err);
+    if (status == SAM_OK) {
+        uint64_t there = sam_samlog_rounds(log);
+        shown.to = there;
+        if (asked->rounds != NULL)
+            status = cli_moment_span("rounds", asked->rounds, &shown.from, &shown.to, err);
+        shown.to = shown.to < there ? shown.to : there;
+    }
+    if (status == SAM_OK)
+        status = print_log(log, &shown, err);
+    sam_samlog_close(log);
+    return status;
+}
+
+sam_status cli_log(int argc, char **argv, sam_error *err)
+{
+    request asked = {0};
+    const sam_option table[] = {
+        {"oneline", SAM_OPTION_FLAG, &asked.oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
+        {"worker", SAM_OPTION_COUNT, &asked.worker, "W", "only this worker's records, and rounds that have one"},
+        {"rounds", SAM_OPTION_TEXT, &asked.rounds, "A..B", "from round A up to B, without B; left out: all"},
+        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "the manifest, then one JSON object for each round"},
+        SAM_ACCESS_OPTIONS(&asked.access),
+        {0},
+    };
+    const sam_command command = {"samara log", "RUN",
+                                 "Shows the rounds of a run, oldest first. RUN is a .samlog file, or a URL at a ledger "
+                                 "or gateway\n(http://HOST:PORT/v1/runs/ID, or http://HOST:PORT where there is one run "
+                                 "alone). What was taken out of the\npast of a reverted run stands in brackets.",
+                                 table};
+    int rest;
+    sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
+    if (status == SAM_OK && asked.worker > UINT32_MAX)
+        status = sam_fail(err, SAM_INVALID, "--worker: there is no worker %llu", (unsigned long long)asked.worker);
+    return status == SAM_OK ? show(&asked, argv[rest], err) : status;
+}

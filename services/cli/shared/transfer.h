@@ -1,0 +1,17 @@
+/* Where a log that a command made or fetched goes: into a file, or to a ledger. Both tell `found` what they did. */
+#ifndef SAM_CLI_TRANSFER_H
+#define SAM_CLI_TRANSFER_H
+
+#include "cli/shared/found.h"
+#include "client/run_client.h"
+
+/* Run, name, rounds and last chain of a log. */
+void cli_found_log(cli_found *found, const sam_samlog *log);
+
+sam_status cli_log_to_file(cli_found *found, const sam_samlog *log, const char *path, sam_error *err);
+
+/* `workers`: numbers up to this one are given to nobody there, besides those in the log. */
+sam_status cli_log_to_ledger(cli_found *found, const sam_samlog *log, const char *url, uint32_t workers,
+                             const sam_access *access, sam_error *err);
+
+#endif

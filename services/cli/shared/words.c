@@ -1,0 +1,88 @@
+/* What every command does with its words: parse, require, resolve. */
+#include "base/shutdown.h"
+#include "cli/cli.h"
+#include "net/source.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool takes_value(const sam_command *command, const char *word)
+{
+    const sam_option *option = command->options;
+    if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL)
+        return false;
+    while (option->name != NULL && strcmp(option->name, word + 2) != 0)
+        option++;
+    return option->name != NULL ? option->kind != SAM_OPTION_FLAG : strcmp(word, "--config") == 0;
+}
+
+/* "fork RUN --at 200" is read like "fork --at 200 RUN". */
+static void put_words_last(const sam_command *command, int argc, char **argv)
+{
+    int end = argc; /* what stands from here on was moved */
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return;
+    for (int i = 1; i < end;) {
+        if (argv[i][0] == '-') {
+            i += takes_value(command, argv[i]) ? 2 : 1;
+            continue;
+        }
+        char *word = argv[i];
+        memmove(argv + i, argv + i + 1, (size_t)(argc - i - 1) * sizeof *argv);
+        argv[argc - 1] = word;
+        end--;
+    }
+}
+
+sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err)
+{
+    put_words_last(command, argc, argv);
+    sam_status status = sam_options_parse(command, argc, argv, rest, err);
+    if (status != SAM_OK)
+        return status;
+    if (argc - *rest > words)
+        return sam_fail(err, SAM_INVALID, "\"%s\" is one word too many; see %s --help", argv[*rest + words],
+                        command->name);
+    if (argc - *rest < words)
+        return sam_fail(err, SAM_INVALID, "%s needs %s; see %s --help", command->name, command->synopsis,
+                        command->name);
+    return SAM_OK;
+}
+
+sam_status cli_require(const sam_command *command, const char *option, const char *value, sam_error *err)
+{
+    if (value != NULL && value[0] != 0)
+        return SAM_OK;
+    return sam_fail(err, SAM_INVALID, "--%s is missing; see %s --help", option, command->name);
+}
+
+static void show_progress(void *user, const char *name, uint64_t done, uint64_t total)
+{
+    bool *shown = user;
+    if (!isatty(STDERR_FILENO))
+        return;
+    *shown = true;
+    if (total > 0)
+        fprintf(stderr, "\r\033[Kfetching %.60s: %llu of %llu MB", name, (unsigned long long)(done / 1000000),
+                (unsigned long long)(total / 1000000));
+    else
+        fprintf(stderr, "\r\033[Kfetching %.60s: %llu MB", name, (unsigned long long)(done / 1000000));
+}
+
+static bool cancelled(void *user)
+{
+    (void)user;
+    return sam_shutdown_asked();
+}
+
+sam_status cli_resolve(const char *source, char **path, sam_error *err)
+{
+    bool shown = false;
+    const sam_source_options options = {.progress = show_progress, .cancelled = cancelled, .user = &shown};
+    sam_status status = sam_source_resolve(source, &options, path, err);
+    if (shown)
+        fprintf(stderr, "\r\033[K");
+    return status;
+}

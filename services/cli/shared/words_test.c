@@ -1,0 +1,77 @@
+#include "cli/cli.h"
+
+#include "support/support.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct asked {
+    bool json;
+    const char *base;
+    uint64_t at;
+} asked;
+
+static sam_status parse(asked *to, char **argv, int words, int *rest, sam_error *err)
+{
+    const sam_option table[] = {{"json", SAM_OPTION_FLAG, &to->json, NULL, "as JSON"},
+                                {"base", SAM_OPTION_TEXT, &to->base, "MODEL", "the base"},
+                                {"at", SAM_OPTION_COUNT, &to->at, "N", "the round"},
+                                {0}};
+    const sam_command command = {"samara try", "A B", "Tries.", table};
+    int argc = 0;
+    while (argv[argc] != NULL)
+        argc++;
+    return cli_parse(&command, argc, argv, words, rest, err);
+}
+
+static void words_may_stand_before_between_and_after_options(void **state)
+{
+    char *const CASES[][9] = {
+        {"try", "a", "b", "--json", "--at", "7", "--base", "m"},
+        {"try", "--json", "a", "--at", "7", "--base", "m", "b"},
+        {"try", "a", "--at=7", "--base=m", "b", "--json"},
+        {"try", "--base", "m", "--at", "7", "--json", "a", "b"},
+        {"try", "--base", "m", "--at", "7", "--json", "--", "a", "b"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        char *argv[10] = {0};
+        asked to = {0};
+        sam_error err = {0};
+        int rest;
+        memcpy(argv, CASES[i], sizeof CASES[i]);
+        if (parse(&to, argv, 2, &rest, &err) != SAM_OK)
+            fail_msg("case %zu: %s", i, err.text);
+        assert_true(to.json && to.at == 7);
+        assert_string_equal(to.base, "m");
+        assert_string_equal(argv[rest], "a");
+        assert_string_equal(argv[rest + 1], "b");
+    }
+}
+
+static void too_many_and_too_few_words_are_told(void **state)
+{
+    char *many[] = {"try", "a", "--json", "b", "c", NULL}, *few[] = {"try", "--at", "3", "a", NULL};
+    asked to = {0};
+    sam_error err = {0};
+    int rest;
+    (void)state;
+    assert_int_equal(parse(&to, many, 2, &rest, &err), SAM_INVALID);
+    assert_non_null(strstr(err.text, "\"c\" is one word too many"));
+    assert_int_equal(parse(&to, few, 2, &rest, &err), SAM_INVALID);
+    assert_non_null(strstr(err.text, "needs A B"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_may_stand_before_between_and_after_options),
+        cmocka_unit_test(too_many_and_too_few_words_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
