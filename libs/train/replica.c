@@ -1,19 +1,12 @@
 #include "train/replica.h"
 
 #include "base/memory.h"
-#include "train/trainable.h"
 
 #include <string.h>
 
-/* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
-#define PIECE 1024
-
 struct sam_replica {
-    const sam_model *model;
     const sam_manifest *manifest;
-    const sam_kernels *kernels; /* for add_signed and perturb */
-    sam_trained_tensors trained;
-    sam_directions *directions;
+    sam_tuned tuned; /* the model, and the directions that the history moves */
 
     /* History: round r has codes[r * codes_per_round ...], and `carried[r]` is the update's state before it. */
     size_t codes_per_round;
@@ -25,28 +18,13 @@ struct sam_replica {
     bool averaged; /* it is a mean of states instead */
 };
 
-static sam_status open_parts(sam_replica *replica, sam_error *err)
+static sam_status open_parts(sam_replica *replica, const sam_model *model, sam_error *err)
 {
-    const sam_manifest *manifest = replica->manifest;
-    sam_status status = sam_trained_tensors_find(&replica->trained, replica->model, &manifest->trainable, err);
-    if (status == SAM_OK)
-        status = sam_kernels_choose(&replica->kernels, SAM_PRECISION_BF16, NULL, err);
+    sam_status status = sam_tuned_open(&replica->tuned, model, replica->manifest, err);
     if (status != SAM_OK)
         return status;
-    const sam_directions_spec spec = {
-        .family = manifest->family,
-        .log2_k = manifest->log2_k,
-        .log2_pool = manifest->log2_pool,
-        .seed = manifest->seed,
-        .parameters = replica->trained.parameters,
-        .eta_log2 = manifest->eta_log2,
-    };
-    replica->directions = sam_directions_new(&spec);
     replica->carried = sam_alloc(1, sizeof *replica->carried);
-    if (replica->directions == NULL || replica->carried == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory for the state of %llu trained parameters",
-                        (unsigned long long)spec.parameters);
-    return SAM_OK;
+    return replica->carried != NULL ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
 }
 
 sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const sam_manifest *manifest, sam_error *err)
@@ -62,10 +40,9 @@ sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const 
     sam_replica *made = sam_alloc(1, sizeof *made);
     if (made == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
-    made->model = model;
     made->manifest = manifest;
     made->codes_per_round = (size_t)manifest->slots * manifest->probes;
-    sam_status status = open_parts(made, err);
+    sam_status status = open_parts(made, model, err);
     if (status != SAM_OK) {
         sam_replica_free(made);
         return status;
@@ -78,8 +55,7 @@ void sam_replica_free(sam_replica *replica)
 {
     if (replica == NULL)
         return;
-    sam_trained_tensors_free(&replica->trained);
-    sam_directions_free(replica->directions);
+    sam_tuned_close(&replica->tuned);
     sam_free(replica->codes);
     sam_free(replica->removed);
     sam_free(replica->carried);
@@ -214,7 +190,7 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
         return sam_fail(err, SAM_NOT_FOUND, "there is no round %llu yet: the log has %llu", (unsigned long long)round,
                         (unsigned long long)replica->rounds);
     if (replica->averaged) {
-        sam_directions_reset(replica->directions);
+        sam_directions_reset(replica->tuned.directions);
         replica->averaged = false;
         replica->at = 0;
     }
@@ -224,7 +200,8 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
     bool good = moves != NULL;
     for (uint64_t r = low; good && r < high; r++)
         good = moves_of_round(replica, r, sign, moves + (r - low) * replica->codes_per_round);
-    good = good && sam_directions_move(replica->directions, moves, (size_t)(high - low) * replica->codes_per_round);
+    good =
+        good && sam_directions_move(replica->tuned.directions, moves, (size_t)(high - low) * replica->codes_per_round);
     sam_free(moves);
     if (!good)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory seeking round %llu", (unsigned long long)round);
@@ -263,12 +240,12 @@ static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to,
     sam_status status = moves == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds")
                                       : weighted_moves(replica, from, to, moves, err);
     if (status == SAM_OK) {
-        sam_directions_reset(replica->directions);
-        if (!sam_directions_move(replica->directions, moves, count))
+        sam_directions_reset(replica->tuned.directions);
+        if (!sam_directions_move(replica->tuned.directions, moves, count))
             status = sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds");
     }
     if (status == SAM_OK)
-        sam_directions_state_get(replica->directions, sum);
+        sam_directions_state_get(replica->tuned.directions, sum);
     sam_free(moves);
     return status;
 }
@@ -282,7 +259,7 @@ static sam_status sum_walking(sam_replica *replica, uint64_t from, uint64_t to, 
     sam_status status = state == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds") : SAM_OK;
     for (uint64_t r = from + 1; r <= to && status == SAM_OK; r++) {
         status = sam_replica_seek(replica, r, err);
-        sam_directions_state_get(replica->directions, state);
+        sam_directions_state_get(replica->tuned.directions, state);
         for (uint64_t i = 0; i < count; i++)
             sum[i] += state[i] - first[i];
     }
@@ -315,7 +292,7 @@ sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to,
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a mean of %llu integers", (unsigned long long)count);
         goto done;
     }
-    sam_directions_state_get(replica->directions, first);
+    sam_directions_state_get(replica->tuned.directions, first);
     replica->averaged = replica->manifest->family == SAM_SKETCH;
     status = replica->manifest->family == SAM_SKETCH ? sum_weighted(replica, from, to, sum, err)
                                                      : sum_walking(replica, from, to, first, sum, err);
@@ -323,7 +300,7 @@ sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to,
         goto done;
     for (uint64_t i = 0; i < count; i++)
         first[i] = (int64_t)((uint64_t)first[i] + (uint64_t)rounded_quotient(sum[i], (int64_t)(to - from + 1)));
-    sam_directions_state_set(replica->directions, first);
+    sam_directions_state_set(replica->tuned.directions, first);
     replica->averaged = true;
 done:
     sam_free(first);
@@ -338,10 +315,10 @@ void sam_replica_digest(const sam_replica *replica, sam_digest *digest)
     uint8_t piece[4096];
     sam_digest_stream stream;
     sam_digest_begin(&stream);
-    uint64_t total = sam_directions_state_bytes(replica->directions);
+    uint64_t total = sam_directions_state_bytes(replica->tuned.directions);
     for (uint64_t at = 0; at < total; at += sizeof piece) {
         size_t size = total - at < sizeof piece ? (size_t)(total - at) : sizeof piece;
-        sam_directions_state_read(replica->directions, at, size, piece);
+        sam_directions_state_read(replica->tuned.directions, at, size, piece);
         sam_digest_add(&stream, piece, size);
     }
     sam_digest_end(&stream, digest);
@@ -349,96 +326,30 @@ void sam_replica_digest(const sam_replica *replica, sam_digest *digest)
 
 uint64_t sam_replica_parameters(const sam_replica *replica)
 {
-    return replica->trained.parameters;
+    return replica->tuned.trained.parameters;
 }
 
 uint64_t sam_replica_state_bytes(const sam_replica *replica)
 {
-    return sam_directions_state_bytes(replica->directions);
+    return sam_directions_state_bytes(replica->tuned.directions);
 }
 
 uint64_t sam_replica_state_count(const sam_replica *replica)
 {
-    return sam_directions_state_count(replica->directions);
+    return sam_directions_state_count(replica->tuned.directions);
 }
 
 void sam_replica_state_get(const sam_replica *replica, int64_t *values)
 {
-    sam_directions_state_get(replica->directions, values);
+    sam_directions_state_get(replica->tuned.directions, values);
 }
 
-/* ---- weights ---- */
-
-static void add_state(const sam_replica *replica, uint64_t first, size_t count, float *theta)
+const sam_tuned *sam_replica_tuned(const sam_replica *replica)
 {
-    float room[PIECE];
-    uint64_t signs[PIECE / 64];
-    sam_direction_row row = {.room = room, .offset_signs = signs};
-    sam_directions_row(replica->directions, NULL, first, count, &row);
-    replica->kernels->add_signed(theta, row.offset, signs, count);
-}
-
-static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
-{
-    const sam_replica *replica = context;
-    sam_model_rows(replica->model, tensor, row, rows, out[0]);
-    uint64_t start = replica->trained.start[tensor];
-    if (start == SAM_NOT_TRAINED)
-        return;
-    uint64_t columns = sam_model_tensor_at(replica->model, tensor)->columns, total = rows * columns;
-    for (uint64_t at = 0; at < total; at += PIECE) {
-        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
-        add_state(replica, start + row * columns + at, size, out[0] + at);
-    }
+    return &replica->tuned;
 }
 
 sam_weight_source sam_replica_weights(const sam_replica *replica)
 {
-    return (sam_weight_source){replica, 1, theta_rows};
-}
-
-static unsigned variants_of(const sam_perturbation *perturbation)
-{
-    return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probes : perturbation->probes;
-}
-
-/* One piece of every variant, from base in the last one's place, which is used up last. */
-static void perturb_piece(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
-{
-    float room[PIECE], sizes[PIECE];
-    uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
-    sam_direction_row row = {NULL, room, offset_signs, signs, sizes};
-    const sam_replica *replica = p->replica;
-    bool sized = sam_directions_sized(replica->directions), both = p->estimator == SAM_TWO_POINT;
-    const float *base = out[variants_of(p) - 1] + at;
-    for (uint32_t i = 0; i < p->probes; i++) {
-        uint64_t probe = p->first_probe + i;
-        sam_directions_row(replica->directions, &probe, first, count, &row);
-        const sam_weight_shift shift = {row.offset, offset_signs, sized ? sizes : NULL, signs, p->epsilon};
-        replica->kernels->perturb(base, &shift, count, out[both ? 2 * i : i] + at, both ? out[2 * i + 1] + at : NULL);
-    }
-}
-
-static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
-{
-    const sam_perturbation *p = context;
-    const sam_replica *replica = p->replica;
-    unsigned variants = variants_of(p);
-    uint64_t columns = sam_model_tensor_at(replica->model, tensor)->columns, total = rows * columns;
-    sam_model_rows(replica->model, tensor, row, rows, out[variants - 1]);
-    uint64_t start = replica->trained.start[tensor];
-    if (start == SAM_NOT_TRAINED) {
-        for (unsigned v = 0; v + 1 < variants; v++)
-            memcpy(out[v], out[variants - 1], (size_t)total * sizeof(float));
-        return;
-    }
-    for (uint64_t at = 0; at < total; at += PIECE) {
-        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
-        perturb_piece(p, start + row * columns + at, size, (size_t)at, out);
-    }
-}
-
-sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation)
-{
-    return (sam_weight_source){perturbation, variants_of(perturbation), perturbed_rows};
+    return sam_tuned_weights(&replica->tuned);
 }

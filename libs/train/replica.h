@@ -15,10 +15,8 @@
 #ifndef SAM_TRAIN_REPLICA_H
 #define SAM_TRAIN_REPLICA_H
 
-#include "model/kernels/kernels.h"
-#include "model/model.h"
-#include "run/manifest.h"
 #include "run/samlog.h"
+#include "train/weights.h"
 
 typedef struct sam_replica sam_replica;
 
@@ -56,19 +54,7 @@ uint64_t sam_replica_state_bytes(const sam_replica *replica);
 uint64_t sam_replica_state_count(const sam_replica *replica);
 void sam_replica_state_get(const sam_replica *replica, int64_t *values);
 
-/* theta, one variant. */
-sam_weight_source sam_replica_weights(const sam_replica *replica);
-
-/* The copies that a slot's probes need, formed tile by tile: for two-point theta + eps z_p, theta - eps z_p for each of
- * the probes first..first + probes - 1 (2 * probes variants); for one-sided theta + eps z_p (probes variants). */
-typedef struct sam_perturbation {
-    const sam_replica *replica;
-    uint64_t first_probe;
-    uint32_t probes;
-    sam_estimator estimator;
-    float epsilon;
-} sam_perturbation;
-
-sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation); /* borrows it */
+const sam_tuned *sam_replica_tuned(const sam_replica *replica);    /* for perturbations; moves with the replica */
+sam_weight_source sam_replica_weights(const sam_replica *replica); /* theta, one variant */
 
 #endif

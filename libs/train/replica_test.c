@@ -208,7 +208,8 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     float base[256], theta[256], z[256], got[4][256];
     float *const out[] = {got[0], got[1], got[2], got[3]};
     sam_model_rows(f->model, index, 0, tensor->rows, base);
-    const sam_perturbation both = {replica, 12, 2, SAM_TWO_POINT, 0.01f}, one = {replica, 12, 3, SAM_ONE_SIDED, 0.01f};
+    const sam_perturbation both = {sam_replica_tuned(replica), 12, 2, SAM_TWO_POINT, 0.01f},
+                           one = {sam_replica_tuned(replica), 12, 3, SAM_ONE_SIDED, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     assert_int_equal(source.variants, 4);
     source.rows(source.context, index, 0, tensor->rows, out);
@@ -258,7 +259,7 @@ static void tensors_that_do_not_train_stay_the_base_in_every_variant(void **stat
     float base[256], got[2][256];
     float *const out[] = {got[0], got[1]};
     sam_model_rows(f.model, index, 0, TEST_MLP, base);
-    const sam_perturbation both = {replica, 0, 1, SAM_TWO_POINT, 0.01f};
+    const sam_perturbation both = {sam_replica_tuned(replica), 0, 1, SAM_TWO_POINT, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     source.rows(source.context, index, 0, TEST_MLP, out);
     assert_memory_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));

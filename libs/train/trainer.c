@@ -179,8 +179,8 @@ static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, const ui
     uint32_t each = manifest->estimator == SAM_TWO_POINT ? 2 : 1, group = SAM_VARIANTS_MAX / each;
     for (uint32_t done = 0; done < manifest->probes; done += group) {
         uint32_t probes = manifest->probes - done < group ? manifest->probes - done : group;
-        const sam_perturbation perturbation = {trainer->parts.replica, first_probe + done, probes, manifest->estimator,
-                                               (float)sam_manifest_epsilon(manifest)};
+        const sam_perturbation perturbation = {sam_replica_tuned(trainer->parts.replica), first_probe + done, probes,
+                                               manifest->estimator, (float)sam_manifest_epsilon(manifest)};
         const sam_weight_source weights = sam_perturbed_weights(&perturbation);
         sam_status status = run(trainer, trainer->parts.train, indices, examples, manifest->batch, &weights, err);
         if (status != SAM_OK)

@@ -152,7 +152,7 @@ static sam_status update(work *w, uint64_t number, sam_error *err)
 static sam_status step(work *w, uint64_t number, sam_profile *profile, uint64_t *update_ns, sam_error *err)
 {
     const sam_perturbation perturbation = {
-        .replica = w->replica,
+        .tuned = sam_replica_tuned(w->replica),
         .first_probe = sam_manifest_probe(&w->manifest, number, 0),
         .probes = w->manifest.probes,
         .estimator = w->manifest.estimator,

@@ -1,0 +1,110 @@
+#include "train/weights.h"
+
+#include <string.h>
+
+/* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
+#define PIECE 1024
+
+sam_status sam_tuned_open(sam_tuned *tuned, const sam_model *model, const sam_manifest *manifest, sam_error *err)
+{
+    *tuned = (sam_tuned){.model = model};
+    sam_status status = sam_trained_tensors_find(&tuned->trained, model, &manifest->trainable, err);
+    if (status == SAM_OK)
+        status = sam_kernels_choose(&tuned->kernels, SAM_PRECISION_BF16, NULL, err);
+    if (status != SAM_OK)
+        return status;
+    const sam_directions_spec spec = {
+        .family = manifest->family,
+        .log2_k = manifest->log2_k,
+        .log2_pool = manifest->log2_pool,
+        .seed = manifest->seed,
+        .parameters = tuned->trained.parameters,
+        .eta_log2 = manifest->eta_log2,
+    };
+    tuned->directions = sam_directions_new(&spec);
+    if (tuned->directions == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for the state of %llu trained parameters",
+                        (unsigned long long)spec.parameters);
+    return SAM_OK;
+}
+
+void sam_tuned_close(sam_tuned *tuned)
+{
+    sam_trained_tensors_free(&tuned->trained);
+    sam_directions_free(tuned->directions);
+    *tuned = (sam_tuned){0};
+}
+
+static void add_state(const sam_tuned *tuned, uint64_t first, size_t count, float *theta)
+{
+    float room[PIECE];
+    uint64_t signs[PIECE / 64];
+    sam_direction_row row = {.room = room, .offset_signs = signs};
+    sam_directions_row(tuned->directions, NULL, first, count, &row);
+    tuned->kernels->add_signed(theta, row.offset, signs, count);
+}
+
+static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
+{
+    const sam_tuned *tuned = context;
+    sam_model_rows(tuned->model, tensor, row, rows, out[0]);
+    uint64_t start = tuned->trained.start[tensor];
+    if (start == SAM_NOT_TRAINED)
+        return;
+    uint64_t columns = sam_model_tensor_at(tuned->model, tensor)->columns, total = rows * columns;
+    for (uint64_t at = 0; at < total; at += PIECE) {
+        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
+        add_state(tuned, start + row * columns + at, size, out[0] + at);
+    }
+}
+
+sam_weight_source sam_tuned_weights(const sam_tuned *tuned)
+{
+    return (sam_weight_source){tuned, 1, theta_rows};
+}
+
+static unsigned variants_of(const sam_perturbation *perturbation)
+{
+    return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probes : perturbation->probes;
+}
+
+/* One piece of every variant, from base in the last one's place, which is used up last. */
+static void perturb_piece(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
+{
+    float room[PIECE], sizes[PIECE];
+    uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
+    sam_direction_row row = {NULL, room, offset_signs, signs, sizes};
+    const sam_tuned *tuned = p->tuned;
+    bool sized = sam_directions_sized(tuned->directions), both = p->estimator == SAM_TWO_POINT;
+    const float *base = out[variants_of(p) - 1] + at;
+    for (uint32_t i = 0; i < p->probes; i++) {
+        uint64_t probe = p->first_probe + i;
+        sam_directions_row(tuned->directions, &probe, first, count, &row);
+        const sam_weight_shift shift = {row.offset, offset_signs, sized ? sizes : NULL, signs, p->epsilon};
+        tuned->kernels->perturb(base, &shift, count, out[both ? 2 * i : i] + at, both ? out[2 * i + 1] + at : NULL);
+    }
+}
+
+static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
+{
+    const sam_perturbation *p = context;
+    const sam_tuned *tuned = p->tuned;
+    unsigned variants = variants_of(p);
+    uint64_t columns = sam_model_tensor_at(tuned->model, tensor)->columns, total = rows * columns;
+    sam_model_rows(tuned->model, tensor, row, rows, out[variants - 1]);
+    uint64_t start = tuned->trained.start[tensor];
+    if (start == SAM_NOT_TRAINED) {
+        for (unsigned v = 0; v + 1 < variants; v++)
+            memcpy(out[v], out[variants - 1], (size_t)total * sizeof(float));
+        return;
+    }
+    for (uint64_t at = 0; at < total; at += PIECE) {
+        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
+        perturb_piece(p, start + row * columns + at, size, (size_t)at, out);
+    }
+}
+
+sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation)
+{
+    return (sam_weight_source){perturbation, variants_of(perturbation), perturbed_rows};
+}

@@ -1,0 +1,47 @@
+/* The weights of a run at a moment: the base plus what its directions' state adds, and perturbed copies of that.
+ *
+ *     sam_tuned tuned;
+ *     sam_tuned_open(&tuned, model, manifest, err);
+ *     sam_directions_move(tuned.directions, moves, count);
+ *     sam_weight_source theta = sam_tuned_weights(&tuned);                     // for the engine and the exporters
+ *     const sam_perturbation perturbation = {&tuned, first_probe, probes, SAM_TWO_POINT, epsilon};
+ *     sam_weight_source copies = sam_perturbed_weights(&perturbation);         // for a slot's losses
+ *     sam_tuned_close(&tuned);
+ *
+ * Nothing is formed before a source is asked for rows, so the base stays as it is in its file.
+ * Thread safety: sources may be read from many threads while nobody moves the directions.
+ */
+#ifndef SAM_TRAIN_WEIGHTS_H
+#define SAM_TRAIN_WEIGHTS_H
+
+#include "model/kernels/kernels.h"
+#include "model/model.h"
+#include "run/manifest.h"
+#include "train/trainable.h"
+
+typedef struct sam_tuned {
+    const sam_model *model;
+    const sam_kernels *kernels; /* for add_signed and perturb */
+    sam_trained_tensors trained;
+    sam_directions *directions;
+} sam_tuned;
+
+/* Borrows the model. INVALID where the manifest trains what the model does not have; close it in any case. */
+sam_status sam_tuned_open(sam_tuned *tuned, const sam_model *model, const sam_manifest *manifest, sam_error *err);
+void sam_tuned_close(sam_tuned *tuned);
+
+sam_weight_source sam_tuned_weights(const sam_tuned *tuned); /* theta, one variant; borrows it */
+
+/* The copies that a slot's probes need, formed tile by tile: for two-point theta + eps z_p, theta - eps z_p for each of
+ * the probes first..first + probes - 1 (2 * probes variants); for one-sided theta + eps z_p (probes variants). */
+typedef struct sam_perturbation {
+    const sam_tuned *tuned;
+    uint64_t first_probe;
+    uint32_t probes;
+    sam_estimator estimator;
+    float epsilon;
+} sam_perturbation;
+
+sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation); /* borrows it */
+
+#endif
