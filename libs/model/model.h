@@ -70,13 +70,27 @@ uint64_t sam_model_file_row(const sam_model_tensor *tensor, uint64_t row);
 const sam_gguf *sam_model_gguf(const sam_model *model);
 const char *sam_model_folder(const sam_model *model);
 
+/* One part of a matrix that is a product of thin ones: variant v of the tensor has U C_v V^T in it. */
+typedef struct sam_low_rank_term {
+    const float *u;           /* [rows][rank] */
+    const float *v;           /* [columns][rank] */
+    const float *const *core; /* [variants], each [rank][rank], row-major */
+    size_t rank;
+} sam_low_rank_term;
+
 /* Where the forward pass and the exporters take weights from: the model itself, or a replica that adds to it.
- * `variants` differing copies are formed at once (theta+ and theta-); out[v] is [rows][columns] of variant v.
- * rows() must be safe from several threads at once. */
+ * `variants` differing copies are formed at once (theta+ and theta-). */
 typedef struct sam_weight_source {
     const void *context;
     unsigned variants;
+    /* out[v] is [rows][columns] of variant v, complete. Safe from several threads at once. */
     void (*rows)(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[]);
+    /* NULL, or: the terms that, added to the model's own matrix, are what `rows` gives. The forward pass then adds
+     * U (C (V^T x)) to the product of the model's matrix instead of forming each variant. Returns how many terms the
+     * tensor has, one for each epoch for example, and writes them if they are at most `most`; 0 for a tensor that has
+     * no such form (every vector). What they point to stays as it is until the pass is over. Worth offering where the
+     * ranks together are well below rows and columns. */
+    size_t (*low_rank)(const void *context, size_t tensor, sam_low_rank_term *terms, size_t most);
 } sam_weight_source;
 
 sam_weight_source sam_model_source(const sam_model *model); /* one variant: the base as it is */

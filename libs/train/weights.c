@@ -60,7 +60,7 @@ static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_
 
 sam_weight_source sam_tuned_weights(const sam_tuned *tuned)
 {
-    return (sam_weight_source){tuned, 1, theta_rows};
+    return (sam_weight_source){.context = tuned, .variants = 1, .rows = theta_rows};
 }
 
 static unsigned variants_of(const sam_perturbation *perturbation)
@@ -106,5 +106,5 @@ static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uin
 
 sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation)
 {
-    return (sam_weight_source){perturbation, variants_of(perturbation), perturbed_rows};
+    return (sam_weight_source){.context = perturbation, .variants = variants_of(perturbation), .rows = perturbed_rows};
 }

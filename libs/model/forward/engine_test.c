@@ -216,7 +216,7 @@ static void variants_in_lockstep_do_not_touch_each_other(void **state)
     sam_engine *engine = new_engine(f.model, 2, NULL);
     float scores[3][64], plain[64];
     float *const all[] = {scores[0], scores[1], scores[2]};
-    const sam_weight_source scaled = {f.model, 3, scaled_rows};
+    const sam_weight_source scaled = {.context = f.model, .variants = 3, .rows = scaled_rows};
     scores_of(engine, &batch, plain);
     run(engine, &(sam_pass){.batch = &batch, .weights = &scaled, .end_block = TEST_BLOCKS, .scores = all});
     assert_memory_equal(scores[0], plain, batch.score_count * sizeof *plain);
