@@ -65,14 +65,6 @@ sam_status sam_run_send_log(sam_run_client *client, const sam_samlog *log, uint3
 /* The highest number that a worker of the run was given, as a ledger or a gateway knows it; 0: none. */
 sam_status sam_run_highest_worker(sam_run_client *client, const char *run, uint32_t *highest, sam_error *err);
 
-/* A client for "URL" or "URL/v1/runs/ID", and which run is meant: where no id is given, the only one. */
-sam_status sam_run_client_at(sam_run_client **client, const char *url, char id[SAM_DIGEST_HEX],
-                             const sam_access *access, sam_error *err);
-
-/* The log of RUN: a .samlog file, or such a URL of a ledger or gateway. The chain is checked. */
-sam_status sam_run_open(sam_samlog **log, const char *run, const sam_access *access, sam_error *err);
-bool cli_is_url(const char *run);
-
 /* The answer of GET `path` below the ledger's URL; INVALID where it is no JSON. */
 sam_status sam_run_get(sam_run_client *client, const char *path, json_t **answer, sam_error *err);
 

@@ -1,10 +1,6 @@
 /* samara average: the mean of a run's states over rounds, as a model. */
 #include "cli/cli.h"
-#include "cli/shared/found.h"
-#include "cli/shared/moment.h"
-#include "model/export.h"
-
-#define KINDS "safetensors-f32, safetensors-bf16, safetensors-f16 or gguf-f16"
+#include "cli/shared/write_model.h"
 
 typedef struct request {
     const char *base, *out, *kind, *from, *to;
@@ -25,17 +21,6 @@ static void tell_mean(cli_found *found, const cli_moment *moment, uint64_t from,
     cli_found_digest(found, "state digest", "state_digest", &digest);
 }
 
-static sam_status write_out(cli_found *found, const cli_moment *moment, const char *out, sam_snapshot_kind kind,
-                            sam_error *err)
-{
-    const sam_weight_source weights = sam_replica_weights(moment->replica);
-    sam_status status = kind == SAM_SNAPSHOT_GGUF_F16 ? sam_export_gguf(moment->model, &weights, out, err)
-                                                      : sam_export_folder(moment->model, &weights, kind, out, err);
-    if (status == SAM_OK)
-        cli_found_say(found, "wrote", "out", json_string(out), "%s (%s)", out, sam_snapshot_kind_name(kind));
-    return status;
-}
-
 static sam_status average(const request *asked, const char *run, sam_snapshot_kind kind, sam_error *err)
 {
     uint64_t from, to;
@@ -45,7 +30,7 @@ static sam_status average(const request *asked, const char *run, sam_snapshot_ki
     if (status == SAM_OK)
         status = cli_moment_round("to", asked->to, &to, err);
     if (status == SAM_OK)
-        status = cli_moment_open(&moment, run, asked->base, UINT64_MAX, &asked->access, err);
+        status = cli_moment_open(&moment, run, asked->base, NULL, &asked->access, err);
     if (status == SAM_OK) {
         to = to == UINT64_MAX ? moment.rounds : to;
         status = sam_replica_average(moment.replica, from, to, err);
@@ -53,7 +38,7 @@ static sam_status average(const request *asked, const char *run, sam_snapshot_ki
     if (status == SAM_OK)
         tell_mean(&found, &moment, from, to);
     if (status == SAM_OK && asked->out != NULL)
-        status = write_out(&found, &moment, asked->out, kind, err);
+        status = cli_write_model(&found, &moment, kind, asked->out, err);
     cli_found_close(&found, status == SAM_OK);
     cli_moment_close(&moment);
     return status;
@@ -68,7 +53,7 @@ sam_status cli_average(int argc, char **argv, sam_error *err)
         {"from", SAM_OPTION_TEXT, &asked.from, "A", "the first state: that before round A"},
         {"to", SAM_OPTION_TEXT, &asked.to, "B", "the last state: that before round B; left out: the end"},
         {"out", SAM_OPTION_TEXT, &asked.out, "PATH", "a folder, or for gguf-f16 a file; left out: the digest alone"},
-        {"kind", SAM_OPTION_TEXT, &asked.kind, "KIND", KINDS},
+        {"kind", SAM_OPTION_TEXT, &asked.kind, "KIND", CLI_MODEL_KINDS},
         {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&asked.access),
         {0},
@@ -84,7 +69,7 @@ sam_status cli_average(int argc, char **argv, sam_error *err)
         status = cli_require(&command, "base", asked.base, err);
     if (status == SAM_OK)
         status = cli_require(&command, "from", asked.from, err);
-    if (status == SAM_OK && !sam_snapshot_kind_of(asked.kind, &kind))
-        status = sam_fail(err, SAM_INVALID, "--kind: there is no kind \"%s\"; there are " KINDS, asked.kind);
+    if (status == SAM_OK)
+        status = cli_model_kind(asked.kind, &kind, err);
     return status == SAM_OK ? average(&asked, argv[rest], kind, err) : status;
 }

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/shared/found.h"
 #include "cli/shared/moment.h"
+#include "cli/shared/run_address.h"
 #include "run/history.h"
 
 #include <math.h>
@@ -177,7 +178,7 @@ static sam_status diff(const request *asked, char *const *runs, sam_error *err)
     cli_found found = {.json = asked->json};
     sam_status status = SAM_OK;
     for (int side = 0; side < 2 && status == SAM_OK; side++) {
-        status = sam_run_open(&logs[side], runs[side], &asked->access, err);
+        status = cli_run_open(&logs[side], runs[side], &asked->access, err);
         if (status == SAM_OK)
             tell_run(&found, logs[side], side);
     }

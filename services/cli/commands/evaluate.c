@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/shared/material.h"
 #include "cli/shared/moment.h"
+#include "cli/shared/run_address.h"
 #include "cli/shared/score.h"
 #include "cli/train/view.h"
 #include "client/run_client.h"
@@ -47,7 +48,7 @@ static sam_status open_log(work *w, sam_error *err)
     uint64_t round;
     sam_status status = cli_moment_round("round", w->asked.round, &round, err);
     if (status == SAM_OK)
-        status = sam_run_open(&w->log, w->asked.log, NULL, err);
+        status = cli_run_open(&w->log, w->asked.log, NULL, err);
     if (status != SAM_OK)
         return status;
     w->manifest = sam_samlog_manifest(w->log);

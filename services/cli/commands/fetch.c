@@ -1,5 +1,4 @@
-/* samara fetch: a model or data file, wherever it is, as a path on this machine. samara version: which build this is.
- */
+/* samara fetch: a model or data file, wherever it is, as a path on this machine. */
 #include "base/memory.h"
 #include "cli/cli.h"
 
@@ -22,16 +21,5 @@ sam_status cli_fetch(int argc, char **argv, sam_error *err)
     if (status == SAM_OK)
         printf("%s\n", path);
     sam_free(path);
-    return status;
-}
-
-sam_status cli_version(int argc, char **argv, sam_error *err)
-{
-    const sam_option table[] = {{0}};
-    const sam_command command = {"samara version", "", "Prints the version.", table};
-    int rest;
-    sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
-    if (status == SAM_OK)
-        printf("samara %s\n", SAMARA_VERSION);
     return status;
 }

@@ -1,6 +1,7 @@
 /* samara log: what stands in a log, from a file or from a ledger. */
 #include "cli/cli.h"
 #include "cli/shared/moment.h"
+#include "cli/shared/run_address.h"
 #include "seed/code.h"
 
 #include <stdio.h>
@@ -167,7 +168,7 @@ static sam_status show(const request *asked, const char *run, sam_error *err)
 {
     sam_samlog *log = NULL;
     selection shown = {.as = asked->json ? JSON : asked->oneline ? ONELINE : FULL, .worker = (uint32_t)asked->worker};
-    sam_status status = sam_run_open(&log, run, &asked->access, err);
+    sam_status status = cli_run_open(&log, run, &asked->access, err);
     if (status == SAM_OK) {
         uint64_t there = sam_samlog_rounds(log);
         shown.to = there;

@@ -4,6 +4,7 @@
  * be its beginning. */
 #include "base/memory.h"
 #include "cli/cli.h"
+#include "cli/shared/run_address.h"
 #include "cli/shared/transfer.h"
 #include "run/history.h"
 
@@ -92,7 +93,7 @@ static sam_status open_one(rescue *all, const char *source, uint32_t workers, sa
 {
     rescued run = {.source = sam_strndup(source, strlen(source)), .workers = workers};
     sam_status status = run.source == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
-                                           : sam_run_open(&run.log, source, &all->asked->access, err);
+                                           : cli_run_open(&run.log, source, &all->asked->access, err);
     if (status == SAM_OK)
         return keep(all, &run, err);
     drop(&run);
@@ -115,14 +116,15 @@ static sam_status open_at(rescue *all, sam_run_client *client, const char *base,
 static sam_status open_all_at(rescue *all, const char *url, sam_error *err)
 {
     static const char RUN[] = "/v1/runs/";
-    const char *path = strstr(url, RUN);
-    char *base = sam_strndup(url, path == NULL ? strlen(url) : (size_t)(path - url));
+    char *base = NULL;
+    const char *path;
     sam_run_client *client = NULL;
     json_t *answer = NULL, *each;
     size_t i;
-    sam_status status = base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
-                                     : sam_run_client_new(&client, base, &all->asked->access, err);
-    if (status == SAM_OK && path != NULL)
+    sam_status status = cli_split_url(url, &base, &path, err);
+    if (status == SAM_OK)
+        status = sam_run_client_new(&client, base, &all->asked->access, err);
+    if (status == SAM_OK && path != NULL && strncmp(path, RUN, strlen(RUN)) == 0)
         status = open_at(all, client, base, path + strlen(RUN), err);
     else if (status == SAM_OK)
         status = sam_run_get(client, "/v1/runs", &answer, err);

@@ -1,10 +1,9 @@
 /* samara status: what the runs of a ledger are doing. */
 #include "base/memory.h"
 #include "cli/cli.h"
-#include "client/run_client.h"
+#include "cli/shared/run_address.h"
 
 #include <stdio.h>
-#include <string.h>
 
 static const char *text(const json_t *object, const char *name)
 {
@@ -75,18 +74,19 @@ sam_status cli_status(int argc, char **argv, sam_error *err)
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status != SAM_OK)
         return status;
-    const char *url = argv[rest], *path = strstr(url, "/v1/runs");
-    char *base = sam_strndup(url, path == NULL ? strlen(url) : (size_t)(path - url));
+    char *service = NULL;
+    const char *path;
     sam_run_client *client = NULL;
     json_t *answer = NULL;
-    status =
-        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : sam_run_client_new(&client, base, &access, err);
+    status = cli_split_url(argv[rest], &service, &path, err);
+    if (status == SAM_OK)
+        status = sam_run_client_new(&client, service, &access, err);
     if (status == SAM_OK)
         status = sam_run_get(client, path == NULL ? "/v1/runs" : path, &answer, err);
     if (status == SAM_OK)
         print_answer(answer, json);
     json_decref(answer);
     sam_run_client_free(client);
-    sam_free(base);
+    sam_free(service);
     return status;
 }

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/shared/found.h"
 #include "cli/shared/recheck.h"
+#include "cli/shared/run_address.h"
 #include "cli/shared/signatures.h"
 #include "cli/shared/transfer.h"
 #include "cli/train/view.h"
@@ -201,15 +202,11 @@ static sam_status open_asked(work *w, sam_error *err)
 {
     const request *asked = w->asked;
     const cli_examination *from = &asked->examination;
-    uint64_t round;
-    sam_status status = cli_moment_round("round", asked->round, &round, err);
-    if (status != SAM_OK)
-        return status;
     if (from->data != NULL)
         return cli_examiner_open(&w->examiner, from, err);
     if (from->base != NULL)
-        return cli_moment_open(&w->examiner.moment, from->log, from->base, round, &from->access, err);
-    return sam_run_open(&w->examiner.moment.log, from->log, &from->access, err);
+        return cli_moment_open(&w->examiner.moment, from->log, from->base, asked->round, &from->access, err);
+    return cli_run_open(&w->examiner.moment.log, from->log, &from->access, err);
 }
 
 static sam_status verify(work *w, sam_error *err)

@@ -63,7 +63,7 @@ static sam_status open_trainer(cli_examiner *examiner, const cli_examination *as
 
 sam_status cli_examiner_open(cli_examiner *examiner, const cli_examination *asked, sam_error *err)
 {
-    sam_status status = cli_moment_open(&examiner->moment, asked->log, asked->base, UINT64_MAX, &asked->access, err);
+    sam_status status = cli_moment_open(&examiner->moment, asked->log, asked->base, NULL, &asked->access, err);
     if (status == SAM_OK)
         status = open_data(examiner, asked, err);
     return status == SAM_OK ? open_trainer(examiner, asked, err) : status;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/shared/run_address.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,17 +41,20 @@ sam_status cli_moment_restore(sam_replica **replica, const sam_model *model, con
     return status;
 }
 
-sam_status cli_moment_open(cli_moment *moment, const char *log, const char *base, uint64_t round,
+sam_status cli_moment_open(cli_moment *moment, const char *log, const char *base, const char *round,
                            const sam_access *access, sam_error *err)
 {
     char *path = NULL;
-    sam_status status = sam_run_open(&moment->log, log, access, err);
+    uint64_t number;
+    sam_status status = cli_moment_round("round", round, &number, err);
+    if (status == SAM_OK)
+        status = cli_run_open(&moment->log, log, access, err);
     if (status == SAM_OK)
         status = cli_resolve(base, &path, err);
     if (status == SAM_OK)
         status = sam_model_open(&moment->model, path, err);
     if (status == SAM_OK)
-        status = cli_moment_restore(&moment->replica, moment->model, moment->log, round, err);
+        status = cli_moment_restore(&moment->replica, moment->model, moment->log, number, err);
     if (status == SAM_OK) {
         moment->rounds = sam_replica_round(moment->replica);
         sam_replica_digest(moment->replica, &moment->state);

@@ -1,7 +1,7 @@
 /* One moment of a run: the base and a log, and the state they lead to.
  *
  *     cli_moment moment = {0};
- *     cli_moment_open(&moment, "run.samlog", "base.gguf", SIZE_MAX, err);        // or the state before a round
+ *     cli_moment_open(&moment, "run.samlog", "base.gguf", NULL, NULL, err);     // or the state before a round
  *     sam_weight_source weights = sam_replica_weights(moment.replica);
  *     cli_moment_close(&moment);
  *
@@ -23,8 +23,8 @@ typedef struct cli_moment {
     sam_digest state;
 } cli_moment;
 
-/* `round` UINT64_MAX: the end of the log. `base` may be any source. */
-sam_status cli_moment_open(cli_moment *moment, const char *log, const char *base, uint64_t round,
+/* `round` is the text of --round (NULL: the end of the log). `base` may be any source. */
+sam_status cli_moment_open(cli_moment *moment, const char *log, const char *base, const char *round,
                            const sam_access *access, sam_error *err);
 void cli_moment_close(cli_moment *moment); /* also of a zeroed one */
 void cli_moment_print(const cli_moment *moment);

@@ -1,6 +1,7 @@
 #include "cli/shared/transfer.h"
 
 #include "base/files.h"
+#include "cli/shared/run_address.h"
 
 void cli_found_log(cli_found *found, const sam_samlog *log)
 {
@@ -58,5 +59,20 @@ sam_status cli_log_to_ledger(cli_found *found, const sam_samlog *log, const char
         cli_found_say(found, NULL, "ledger_has", json_integer((json_int_t)head), " ");
     }
     sam_run_client_free(client);
+    return status;
+}
+
+sam_status cli_transfer_run(const cli_transfer *to, const char *run, sam_error *err)
+{
+    sam_samlog *log = NULL;
+    cli_found found = {.json = to->json};
+    sam_status status = cli_run_open(&log, run, &to->access, err);
+    if (status == SAM_OK) {
+        cli_found_log(&found, log);
+        status = to->out != NULL ? cli_log_to_file(&found, log, to->out, err)
+                                 : cli_log_to_ledger(&found, log, to->ledger, 0, &to->access, err);
+    }
+    cli_found_close(&found, status == SAM_OK);
+    sam_samlog_close(log);
     return status;
 }

@@ -5,6 +5,15 @@
 #include "cli/shared/found.h"
 #include "client/run_client.h"
 
+typedef struct cli_transfer {
+    const char *out, *ledger; /* a file or, where that is NULL, a ledger's URL */
+    bool json;
+    sam_access access;
+} cli_transfer;
+
+/* Opens RUN, tells what it is, and sends it there. */
+sam_status cli_transfer_run(const cli_transfer *to, const char *run, sam_error *err);
+
 /* Run, name, rounds and last chain of a log. */
 void cli_found_log(cli_found *found, const sam_samlog *log);
 

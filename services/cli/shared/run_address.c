@@ -1,10 +1,21 @@
-/* RUN as people name it: a .samlog file, or the URL of a run at a ledger or gateway. */
+#include "cli/shared/run_address.h"
+
 #include "base/memory.h"
-#include "base/text.h"
-#include "client/run_client.h"
 
 #include <stdio.h>
 #include <string.h>
+
+bool cli_is_url(const char *run)
+{
+    return strstr(run, "://") != NULL;
+}
+
+sam_status cli_split_url(const char *url, char **service, const char **path, sam_error *err)
+{
+    *path = strstr(url, "/v1/runs");
+    *service = sam_strndup(url, *path == NULL ? strlen(url) : (size_t)(*path - url));
+    return *service == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : SAM_OK;
+}
 
 /* The one run of a ledger, where the URL names none. */
 static sam_status only_run(sam_run_client *client, char id[SAM_DIGEST_HEX], sam_error *err)
@@ -23,16 +34,19 @@ static sam_status only_run(sam_run_client *client, char id[SAM_DIGEST_HEX], sam_
     return status;
 }
 
-sam_status sam_run_client_at(sam_run_client **client, const char *url, char id[SAM_DIGEST_HEX],
-                             const sam_access *access, sam_error *err)
+/* A client for the service of a URL, and which run is meant. */
+static sam_status open_client(sam_run_client **client, const char *url, char id[SAM_DIGEST_HEX],
+                              const sam_access *access, sam_error *err)
 {
-    const char *path = strstr(url, "/v1/runs/");
-    char *base = sam_strndup(url, path == NULL ? strlen(url) : (size_t)(path - url));
-    sam_status status =
-        base == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : sam_run_client_new(client, base, access, err);
-    sam_free(base);
-    if (status == SAM_OK && path != NULL)
-        snprintf(id, SAM_DIGEST_HEX, "%.64s", path + strlen("/v1/runs/"));
+    static const char RUN[] = "/v1/runs/";
+    char *service;
+    const char *path;
+    sam_status status = cli_split_url(url, &service, &path, err);
+    if (status == SAM_OK)
+        status = sam_run_client_new(client, service, access, err);
+    sam_free(service);
+    if (status == SAM_OK && path != NULL && strncmp(path, RUN, strlen(RUN)) == 0)
+        snprintf(id, SAM_DIGEST_HEX, "%.64s", path + strlen(RUN));
     else if (status == SAM_OK)
         status = only_run(*client, id, err);
     return status;
@@ -44,7 +58,7 @@ static sam_status fetch(sam_samlog **log, const char *url, const sam_access *acc
     sam_run_client *client = NULL;
     sam_buffer bytes = {0};
     uint64_t rounds;
-    sam_status status = sam_run_client_at(&client, url, id, access, err);
+    sam_status status = open_client(&client, url, id, access, err);
     if (status == SAM_OK)
         status = sam_run_fetch_log(client, id, &bytes, &rounds, err);
     if (status == SAM_OK)
@@ -54,12 +68,7 @@ static sam_status fetch(sam_samlog **log, const char *url, const sam_access *acc
     return status;
 }
 
-bool cli_is_url(const char *run)
-{
-    return strstr(run, "://") != NULL;
-}
-
-sam_status sam_run_open(sam_samlog **log, const char *run, const sam_access *access, sam_error *err)
+sam_status cli_run_open(sam_samlog **log, const char *run, const sam_access *access, sam_error *err)
 {
     return cli_is_url(run) ? fetch(log, run, access, err) : sam_samlog_open(log, run, err);
 }

@@ -1,0 +1,25 @@
+/* A tuned model as files, of the kind that a command line names.
+ *
+ *     sam_snapshot_kind kind;
+ *     cli_model_kind("gguf-f16", &kind, err);
+ *     cli_write_model(&found, &moment, kind, "tuned.gguf", err);
+ *
+ * Thread safety: one thread.
+ */
+#ifndef SAM_CLI_WRITE_MODEL_H
+#define SAM_CLI_WRITE_MODEL_H
+
+#include "cli/shared/found.h"
+#include "cli/shared/moment.h"
+#include "model/snapshot.h"
+
+#define CLI_MODEL_KINDS "safetensors-f32, safetensors-bf16, safetensors-f16 or gguf-f16"
+
+/* The text of --kind. INVALID where there is no such kind. */
+sam_status cli_model_kind(const char *text, sam_snapshot_kind *kind, sam_error *err);
+
+/* `path` is a folder, or for gguf-f16 a file. */
+sam_status cli_write_model(cli_found *found, const cli_moment *moment, sam_snapshot_kind kind, const char *path,
+                           sam_error *err);
+
+#endif
