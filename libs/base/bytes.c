@@ -116,6 +116,11 @@ void sam_put_varint(sam_buffer *buffer, uint64_t value)
     sam_put_u8(buffer, (uint8_t)value);
 }
 
+void sam_put_zigzag(sam_buffer *buffer, int64_t value)
+{
+    sam_put_varint(buffer, ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0));
+}
+
 sam_reader sam_reader_of(const void *bytes, size_t length)
 {
     static const uint8_t NONE[1]; /* so that reading 0 bytes of nothing gives an address */
@@ -187,6 +192,19 @@ uint64_t sam_get_varint(sam_reader *reader)
     }
     reader->failed = true;
     return 0;
+}
+
+uint32_t sam_get_varint32(sam_reader *reader)
+{
+    uint64_t value = sam_get_varint(reader);
+    reader->failed = reader->failed || value > UINT32_MAX;
+    return reader->failed ? 0 : (uint32_t)value;
+}
+
+int64_t sam_get_zigzag(sam_reader *reader)
+{
+    uint64_t value = sam_get_varint(reader);
+    return (int64_t)(value >> 1) ^ ((value & 1) != 0 ? -1 : 0);
 }
 
 uint16_t sam_load_u16(const uint8_t *bytes)

@@ -36,6 +36,7 @@ void sam_put_u32(sam_buffer *buffer, uint32_t value);
 void sam_put_u64(sam_buffer *buffer, uint64_t value);
 void sam_put_f32(sam_buffer *buffer, float value);
 void sam_put_varint(sam_buffer *buffer, uint64_t value); /* LEB128, shortest form */
+void sam_put_zigzag(sam_buffer *buffer, int64_t value);  /* 0, -1, 1, -2 ... as the varints 0, 1, 2, 3 ... */
 
 typedef struct sam_reader {
     const uint8_t *bytes;
@@ -51,7 +52,9 @@ uint16_t sam_get_u16(sam_reader *reader);
 uint32_t sam_get_u32(sam_reader *reader);
 uint64_t sam_get_u64(sam_reader *reader);
 float sam_get_f32(sam_reader *reader);
-uint64_t sam_get_varint(sam_reader *reader); /* LEB128; refuses longer forms of the same number */
+uint64_t sam_get_varint(sam_reader *reader);   /* LEB128; refuses longer forms of the same number */
+uint32_t sam_get_varint32(sam_reader *reader); /* fails where it is larger */
+int64_t sam_get_zigzag(sam_reader *reader);
 
 uint16_t sam_load_u16(const uint8_t *bytes);
 uint32_t sam_load_u32(const uint8_t *bytes);

@@ -25,8 +25,7 @@ static sam_status check_fork(const sam_samlog *log, const sam_fork *fork, uint64
 static bool names_something(const sam_worker_share *shares, size_t count, uint32_t worker)
 {
     for (size_t i = 0; i < count; i++)
-        if (shares[i].worker != 0 && (worker == 0 || shares[i].worker == worker) &&
-            shares[i].records > shares[i].removed)
+        if ((worker == 0 || shares[i].worker == worker) && shares[i].records > shares[i].removed)
             return true;
     return false;
 }
@@ -189,13 +188,13 @@ static sam_status count_round(tally *all, const sam_samlog *log, uint64_t number
     const sam_manifest *manifest = sam_samlog_manifest(log);
     sam_round round;
     sam_status status = sam_samlog_decode(log, number, &round, err);
-    for (uint32_t slot = 0; status == SAM_OK && slot < manifest->slots; slot++) {
-        sam_worker_share *share = share_of(all, round.workers[slot]);
+    for (size_t i = 0; status == SAM_OK && i < round.record_count; i++) {
+        sam_worker_share *share = share_of(all, round.records[i].author);
         if (share == NULL) {
             status = sam_fail(err, SAM_NO_MEMORY, "no memory for a list of workers");
         } else {
             share->records++;
-            share->removed += sam_parent_removes(&manifest->parent, number, round.workers[slot]);
+            share->removed += sam_parent_removes(&manifest->parent, number, round.records[i].author);
         }
     }
     sam_round_free(&round);

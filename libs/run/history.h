@@ -34,7 +34,7 @@ uint64_t sam_history_shared(const sam_samlog *a, const sam_samlog *b);
 
 /* What stands against one worker's name in rounds [from, to). */
 typedef struct sam_worker_share {
-    uint32_t worker; /* 0: slots without a worker */
+    uint32_t worker;
     uint64_t records, removed;
 } sam_worker_share;
 

@@ -20,6 +20,7 @@ typedef enum field_kind {
     FIELD_OBJECT,  /* char *, canonical JSON of an object */
     FIELD_DIGEST,  /* sam_digest */
     FIELD_CHOICE,  /* an enum, by name */
+    FIELD_MODE,    /* const sam_mode *, by name */
     FIELD_COUNT,   /* uint32_t */
     FIELD_SIGNED,  /* int */
     FIELD_DECIMAL, /* uint64_t, a decimal string */
@@ -38,7 +39,6 @@ typedef struct field {
     unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is given (see is_given) */
 } field;
 
-static const char *const MODES[] = {"sync", "federated", "flood", NULL};
 static const char *const OBJECTIVES[] = {"choice", "completion", "metric", NULL};
 static const char *const ESTIMATORS[] = {"two-point", "one-sided", NULL};
 static const char *const FAMILIES[] = {"sketch", "rademacher", "gaussian", NULL};
@@ -56,7 +56,7 @@ static const char *const GUARDS[] = {"clip", "trimmed", "median", NULL};
 static const field FIELDS[] = {
     {"format", FIELD_FORMAT, 0, PLAIN},
     {"name", FIELD_NAME, AT(name), PLAIN},
-    {"mode", FIELD_CHOICE, AT(mode), NAMED(MODES)},
+    {"mode", FIELD_MODE, AT(mode), PLAIN},
     {"objective", FIELD_CHOICE, AT(objective), NAMED(OBJECTIVES)},
     {"estimator", FIELD_CHOICE, AT(estimator), NAMED(ESTIMATORS)},
     {"base", FIELD_DIGEST, AT(base), PLAIN},
@@ -82,20 +82,19 @@ static const field FIELDS[] = {
     {"trainable.embeddings", FIELD_FLAG, AT(trainable.embeddings), PLAIN},
     {"trainable.final_norm", FIELD_FLAG, AT(trainable.final_norm), PLAIN},
     {"trainable.norms", FIELD_FLAG, AT(trainable.norms), PLAIN},
-    {"rate", FIELD_DECIMAL, AT(update.rate), BETWEEN(1, (uint64_t)1 << 40)},
-    {"schedule.kind", FIELD_CHOICE, AT(update.schedule.kind), NAMED(SCHEDULES)},
-    {"schedule.warmup", FIELD_DECIMAL, AT(update.schedule.warmup), BETWEEN(0, SAM_ROUNDS_MAX)},
-    {"schedule.horizon", FIELD_DECIMAL, AT(update.schedule.horizon), BETWEEN(0, SAM_ROUNDS_MAX)},
-    {"schedule.floor", FIELD_COUNT, AT(update.schedule.floor), BETWEEN(0, 65536)},
-    {"normaliser.kind", FIELD_CHOICE, AT(update.normaliser.kind), NAMED(NORMALISERS)},
-    {"normaliser.shift", FIELD_COUNT, AT(update.normaliser.shift), 0, 20, NULL, AT(update.normaliser.kind),
-     BIT(SAM_NORMALISER_RUNNING)},
-    {"normaliser.window", FIELD_COUNT, AT(update.normaliser.window), 1, (uint64_t)1 << 31, NULL,
-     AT(update.normaliser.kind), BIT(SAM_NORMALISER_FIRST)},
-    {"guard.kind", FIELD_CHOICE, AT(update.guard.kind), NAMED(GUARDS)},
-    {"guard.clip", FIELD_COUNT, AT(update.guard.clip), BETWEEN(256, 1 << 24)},
-    {"guard.trim", FIELD_COUNT, AT(update.guard.trim), 0, 128, NULL, AT(update.guard.kind), BIT(SAM_GUARD_TRIMMED)},
-    {"guard.cap", FIELD_COUNT, AT(update.guard.cap), 256, 1 << 24, NULL, AT(update.guard.kind), BIT(SAM_GUARD_MEDIAN)},
+    {"rate", FIELD_DECIMAL, AT(size.rate), BETWEEN(1, (uint64_t)1 << 40)},
+    {"schedule.kind", FIELD_CHOICE, AT(size.schedule.kind), NAMED(SCHEDULES)},
+    {"schedule.warmup", FIELD_DECIMAL, AT(size.schedule.warmup), BETWEEN(0, SAM_ROUNDS_MAX)},
+    {"schedule.horizon", FIELD_DECIMAL, AT(size.schedule.horizon), BETWEEN(0, SAM_ROUNDS_MAX)},
+    {"schedule.floor", FIELD_COUNT, AT(size.schedule.floor), BETWEEN(0, 65536)},
+    {"normaliser.kind", FIELD_CHOICE, AT(size.scale.kind), NAMED(NORMALISERS)},
+    {"normaliser.shift", FIELD_COUNT, AT(size.scale.shift), 0, 20, NULL, AT(size.scale.kind), BIT(SAM_SCALE_RUNNING)},
+    {"normaliser.window", FIELD_COUNT, AT(size.scale.window), 1, (uint64_t)1 << 31, NULL, AT(size.scale.kind),
+     BIT(SAM_SCALE_FIRST)},
+    {"guard.kind", FIELD_CHOICE, AT(guard.kind), NAMED(GUARDS)},
+    {"guard.clip", FIELD_COUNT, AT(size.clip), BETWEEN(256, 1 << 24)},
+    {"guard.trim", FIELD_COUNT, AT(guard.trim), 0, 128, NULL, AT(guard.kind), BIT(SAM_GUARD_TRIMMED)},
+    {"guard.cap", FIELD_COUNT, AT(guard.cap), 256, 1 << 24, NULL, AT(guard.kind), BIT(SAM_GUARD_MEDIAN)},
     {"evaluation.every", FIELD_COUNT, AT(evaluation.every), BETWEEN(0, (uint64_t)1 << 31)},
     {"evaluation.chunks", FIELD_COUNT, AT(evaluation.chunks), BETWEEN(1, SAM_CHUNKS_MAX)},
     {"lease_ms", FIELD_COUNT, AT(lease_ms), BETWEEN(100, 86400000)},
@@ -110,7 +109,7 @@ static const field FIELDS[] = {
 };
 #define FIELD_COUNT_ALL (sizeof FIELDS / sizeof FIELDS[0])
 
-_Static_assert(sizeof(sam_mode) == sizeof(unsigned) && sizeof(sam_guard_kind) == sizeof(unsigned),
+_Static_assert(sizeof(sam_estimator) == sizeof(unsigned) && sizeof(sam_guard_kind) == sizeof(unsigned),
                "a choice is read and written as an unsigned");
 
 /* ---- JSON ---- */
@@ -182,6 +181,13 @@ static void put_choices(sam_buffer *text, const char *const *names)
         sam_put_format(text, "%s\"%s\"", i == 0 ? "" : names[i + 1] == NULL ? " or " : ", ", names[i]);
 }
 
+static void put_modes(sam_buffer *text)
+{
+    const sam_mode *const *modes = sam_modes();
+    for (size_t i = 0; modes[i] != NULL; i++)
+        sam_put_format(text, "%s\"%s\"", i == 0 ? "" : " or ", modes[i]->name);
+}
+
 static void put_demand(sam_buffer *text, const field *f)
 {
     switch (f->kind) {
@@ -199,6 +205,9 @@ static void put_demand(sam_buffer *text, const field *f)
         break;
     case FIELD_CHOICE:
         put_choices(text, f->choices);
+        break;
+    case FIELD_MODE:
+        put_modes(text);
         break;
     case FIELD_COUNT:
     case FIELD_SIGNED:
@@ -270,6 +279,13 @@ static bool read_choice(unsigned *choice, const field *f, const json_t *value)
     return false;
 }
 
+static bool read_mode(const sam_mode **mode, const json_t *value)
+{
+    const char *text = json_string_value(value);
+    *mode = text == NULL ? NULL : sam_mode_named(text);
+    return *mode != NULL;
+}
+
 static bool read_integer(int64_t *number, const field *f, const json_t *value)
 {
     if (!json_is_integer(value))
@@ -333,6 +349,8 @@ static bool read_value(sam_manifest *manifest, const field *f, const json_t *val
         return read_digest(target, value);
     case FIELD_CHOICE:
         return read_choice(target, f, value);
+    case FIELD_MODE:
+        return read_mode(target, value);
     case FIELD_COUNT:
     case FIELD_SIGNED:
         return read_number(manifest, f, value);
@@ -441,14 +459,13 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
                         manifest->probes);
-    if (manifest->quorum.slots > manifest->slots || (manifest->quorum.slots == 0) != (manifest->quorum.after_ms == 0))
-        return sam_fail(err, SAM_INVALID, "quorum: must have after_ms and slots, and not more slots than a round (%u)",
-                        manifest->slots);
     if (trainable->first_block == trainable->end_block && !trainable->embeddings && !trainable->final_norm)
         return sam_fail(err, SAM_INVALID,
                         "trainable.blocks: must not be empty where neither embeddings nor the final "
                         "norm train");
-    return check_privacy(&manifest->privacy, manifest->verify_rate, err);
+    ((sam_manifest *)(uintptr_t)manifest)->size.scale.rms = 256; /* FORMAT 1 */
+    sam_status status = manifest->mode->check(manifest, err);
+    return status == SAM_OK ? check_privacy(&manifest->privacy, manifest->verify_rate, err) : status;
 }
 
 static sam_status read_fields(sam_manifest *manifest, json_t *root, sam_error *err)
@@ -573,6 +590,8 @@ static json_t *compose_value(const sam_manifest *draft, const field *f)
         return compose_digest(source);
     case FIELD_CHOICE:
         return compose_choice(f, choice_at(draft, f->offset));
+    case FIELD_MODE:
+        return json_string(draft->mode == NULL ? "none" : draft->mode->name);
     case FIELD_COUNT:
         return json_integer(*(const uint32_t *)source);
     case FIELD_SIGNED:
@@ -649,9 +668,9 @@ sam_status sam_manifest_compose(sam_manifest **manifest, const sam_manifest *dra
 
 /* ---- derived numbers ---- */
 
-uint64_t sam_manifest_probe(const sam_manifest *manifest, uint64_t round, uint32_t slot)
+sam_round_shape sam_manifest_shape(const sam_manifest *manifest)
 {
-    return (round * manifest->slots + slot) * manifest->probes;
+    return manifest->mode->shape(manifest);
 }
 
 double sam_manifest_epsilon(const sam_manifest *manifest)

@@ -14,10 +14,12 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/status.h"
+#include "run/mode.h"
 #include "run/parent.h"
 #include "run/privacy.h"
 #include "seed/directions/directions.h"
-#include "seed/update.h"
+#include "seed/guard.h"
+#include "seed/scale.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +32,6 @@
 #define SAM_ROUNDS_MAX      ((uint64_t)1 << 40)   /* so that the number of a probe fits 64 bits */
 #define SAM_MANIFEST_MAX    ((size_t)1024 * 1024) /* bytes of canonical text */
 
-typedef enum sam_mode { SAM_MODE_SYNC, SAM_MODE_FEDERATED, SAM_MODE_FLOOD } sam_mode;
 typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION, SAM_OBJECTIVE_METRIC } sam_objective;
 typedef enum sam_estimator { SAM_TWO_POINT, SAM_ONE_SIDED } sam_estimator;
 
@@ -55,7 +56,7 @@ typedef struct sam_quorum {
 
 typedef struct sam_manifest {
     char *name; /* for people */
-    sam_mode mode;
+    const sam_mode *mode;
     sam_objective objective;
     sam_estimator estimator;
     sam_digest base;       /* of the model */
@@ -64,15 +65,18 @@ typedef struct sam_manifest {
     uint64_t seed;
     uint64_t rounds; /* after which the run is complete */
     uint32_t slots, probes, batch;
+    uint32_t lag;     /* rounds by which the state lies back at which a place is computed; 0: left out of the text */
     bool balance;     /* equal numbers of each label in a minibatch */
     int epsilon_log2; /* perturbation size: epsilon = epsilon_units * 2^epsilon_log2 */
     uint32_t epsilon_units;
     int quantum_log2; /* unit of the codes */
     sam_family family;
     uint32_t log2_k, log2_pool;
+    uint64_t epoch_rounds; /* that share a basis of directions; 0: all of them, and left out of the text */
     int eta_log2;
     sam_trainable trainable;
-    sam_update_spec update;
+    sam_step_size size;
+    sam_guard guard;
     sam_evaluation_plan evaluation;
     uint32_t lease_ms;    /* for one slot */
     sam_quorum quorum;    /* may be left out of the text */
@@ -97,8 +101,7 @@ sam_status sam_manifest_compose(sam_manifest **manifest, const sam_manifest *dra
 
 void sam_manifest_free(sam_manifest *manifest); /* NULL is fine */
 
-/* Number of the first probe of a slot. */
-uint64_t sam_manifest_probe(const sam_manifest *manifest, uint64_t round, uint32_t slot);
+sam_round_shape sam_manifest_shape(const sam_manifest *manifest); /* of the run's rounds: its mode's */
 double sam_manifest_epsilon(const sam_manifest *manifest);
 double sam_manifest_quantum(const sam_manifest *manifest);
 

@@ -1,8 +1,8 @@
 #include "run/round.h"
 
 #include "base/memory.h"
-#include "seed/code.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -11,28 +11,74 @@ static sam_status no_memory(sam_error *err, uint64_t number)
     return sam_fail(err, SAM_NO_MEMORY, "no memory for round %llu", (unsigned long long)number);
 }
 
-sam_status sam_round_init(sam_round *round, const sam_round_shape *shape, uint64_t number, sam_error *err)
+void sam_round_free(sam_round *round)
 {
-    size_t codes;
-    *round = (sam_round){.number = number};
-    if (__builtin_mul_overflow((size_t)shape->slots, (size_t)shape->probes, &codes))
-        return no_memory(err, number);
-    round->workers = sam_alloc(shape->slots, sizeof *round->workers);
-    round->codes = sam_alloc(codes, 1);
-    if (round->workers == NULL || round->codes == NULL) {
-        sam_round_free(round);
-        return no_memory(err, number);
+    sam_free(round->records);
+    sam_buffer_free(&round->codes);
+    sam_free(round->evaluations);
+    *round = (sam_round){0};
+}
+
+/* ---- records ---- */
+
+static bool make_room(sam_round *round)
+{
+    if (round->record_count < round->record_room)
+        return true;
+    size_t room = round->record_room == 0 ? 8 : 2 * round->record_room;
+    sam_record *records = sam_realloc(round->records, room, sizeof *records);
+    if (records == NULL)
+        return false;
+    round->records = records;
+    round->record_room = room;
+    return true;
+}
+
+/* The buffer of the codes may have moved. */
+static void point_to_codes(sam_round *round)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < round->record_count; i++) {
+        round->records[i].codes = round->codes.bytes + at;
+        at += round->records[i].code_count;
     }
-    memset(round->codes, SAM_CODE_NONE, codes);
+}
+
+sam_status sam_round_add(sam_round *round, const sam_record *record, sam_error *err)
+{
+    const uint8_t *before = round->codes.bytes;
+    if (!make_room(round))
+        return no_memory(err, round->number);
+    sam_put_bytes(&round->codes, record->codes, record->code_count);
+    if (round->codes.failed)
+        return no_memory(err, round->number);
+    sam_record *added = &round->records[round->record_count++];
+    *added = *record;
+    added->codes = round->codes.bytes + round->codes.length - record->code_count;
+    if (round->codes.bytes != before)
+        point_to_codes(round);
     return SAM_OK;
 }
 
-void sam_round_free(sam_round *round)
+const sam_record *sam_round_at(const sam_round *round, uint32_t place)
 {
-    sam_free(round->workers);
-    sam_free(round->codes);
-    sam_free(round->evaluations);
-    *round = (sam_round){0};
+    for (size_t i = 0; i < round->record_count; i++)
+        if (round->records[i].place == place && round->records[i].round == round->number)
+            return &round->records[i];
+    return NULL;
+}
+
+double sam_round_loss(const sam_round *round)
+{
+    double sum = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < round->record_count; i++) {
+        if (round->records[i].loss == SAM_LOSS_NONE)
+            continue;
+        sum += sam_loss_in_nats(round->records[i].loss);
+        count++;
+    }
+    return count == 0 ? (double)NAN : sum / (double)count;
 }
 
 static void chain_of(sam_digest *chain, const sam_digest *previous, const uint8_t *bytes, size_t length)
@@ -46,25 +92,16 @@ static void chain_of(sam_digest *chain, const sam_digest *previous, const uint8_
 
 /* ---- encoding ---- */
 
-static bool has_no_values(const uint8_t *codes, uint32_t count)
+/* FORMAT 1 */
+static sam_status put_records(sam_buffer *out, const sam_round *round, const sam_round_shape *shape, sam_error *err)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (codes[i] != SAM_CODE_NONE)
-            return false;
-    return true;
-}
-
-static sam_status put_slots(sam_buffer *out, const sam_round *round, const sam_round_shape *shape, sam_error *err)
-{
-    for (uint32_t slot = 0; slot < shape->slots; slot++) {
-        const uint8_t *codes = round->codes + (size_t)slot * shape->probes;
-        sam_put_varint(out, round->workers[slot]);
-        if (round->workers[slot] != 0)
-            sam_put_bytes(out, codes, shape->probes);
-        else if (!has_no_values(codes, shape->probes))
-            return sam_fail(err, SAM_INVALID, "round %llu, slot %u: it has codes, but no worker",
-                            (unsigned long long)round->number, slot);
+    for (uint32_t place = 0; place < shape->places; place++) {
+        const sam_record *record = sam_round_at(round, place);
+        sam_put_varint(out, record == NULL ? 0 : record->author);
+        if (record != NULL)
+            sam_put_bytes(out, record->codes, record->code_count);
     }
+    (void)err;
     return SAM_OK;
 }
 
@@ -93,7 +130,7 @@ sam_status sam_round_encode(sam_buffer *out, sam_round *round, const sam_round_s
     size_t start = out->length;
     sam_put_varint(out, round->number);
     sam_put_varint(out, round->committed_ms);
-    sam_status status = put_slots(out, round, shape, err);
+    sam_status status = put_records(out, round, shape, err);
     if (status == SAM_OK)
         status = put_evaluations(out, round, err);
     if (status == SAM_OK && out->failed)
@@ -112,22 +149,21 @@ static sam_status corrupt(const sam_round *round, const sam_reader *in, sam_erro
     return sam_fail(err, SAM_CORRUPT, "round %llu, byte %zu: %s", (unsigned long long)round->number, in->at, what);
 }
 
-static uint32_t get_varint_u32(sam_reader *in)
+static sam_status get_records(sam_reader *in, sam_round *round, const sam_round_shape *shape, sam_error *err)
 {
-    uint64_t value = sam_get_varint(in);
-    if (value > UINT32_MAX)
-        in->failed = true;
-    return in->failed ? 0 : (uint32_t)value;
-}
-
-static void get_slots(sam_reader *in, sam_round *round, const sam_round_shape *shape)
-{
-    for (uint32_t slot = 0; slot < shape->slots && !in->failed; slot++) {
-        round->workers[slot] = get_varint_u32(in);
-        const uint8_t *codes = round->workers[slot] == 0 ? NULL : sam_get_bytes(in, shape->probes);
-        if (codes != NULL)
-            memcpy(round->codes + (size_t)slot * shape->probes, codes, shape->probes);
+    sam_status status = SAM_OK;
+    for (uint32_t place = 0; place < shape->places && !in->failed && status == SAM_OK; place++) {
+        sam_record record = {.round = round->number,
+                             .place = place,
+                             .weight = 1,
+                             .loss = SAM_LOSS_NONE,
+                             .code_count = shape->codes_most};
+        record.author = sam_get_varint32(in);
+        record.codes = record.author == 0 ? NULL : sam_get_bytes(in, shape->codes_most);
+        if (record.codes != NULL)
+            status = sam_round_add(round, &record, err);
     }
+    return status;
 }
 
 static sam_status get_evaluations(sam_reader *in, sam_round *round, sam_error *err)
@@ -143,8 +179,8 @@ static sam_status get_evaluations(sam_reader *in, sam_round *round, sam_error *e
     for (; round->evaluation_count < count; round->evaluation_count++) {
         sam_evaluation *evaluation = &round->evaluations[round->evaluation_count];
         evaluation->at = sam_get_varint(in);
-        evaluation->examples = get_varint_u32(in);
-        evaluation->correct = get_varint_u32(in);
+        evaluation->examples = sam_get_varint32(in);
+        evaluation->correct = sam_get_varint32(in);
         evaluation->loss_micro = sam_get_varint(in);
         if (evaluation->correct > evaluation->examples)
             return corrupt(round, in, err, "an evaluation has more correct than examples");
@@ -156,8 +192,9 @@ static sam_status get_round(sam_reader *in, sam_round *round, const sam_round_sh
 {
     round->number = sam_get_varint(in);
     round->committed_ms = sam_get_varint(in);
-    get_slots(in, round, shape);
-    sam_status status = get_evaluations(in, round, err);
+    sam_status status = get_records(in, round, shape, err);
+    if (status == SAM_OK)
+        status = get_evaluations(in, round, err);
     if (status != SAM_OK)
         return status;
     const uint8_t *chain = sam_get_bytes(in, SAM_DIGEST_BYTES);
@@ -170,11 +207,9 @@ static sam_status get_round(sam_reader *in, sam_round *round, const sam_round_sh
 sam_status sam_round_decode(sam_round *round, const sam_round_shape *shape, const uint8_t *bytes, size_t length,
                             sam_error *err)
 {
-    sam_status status = sam_round_init(round, shape, 0, err);
-    if (status != SAM_OK)
-        return status;
+    *round = (sam_round){0};
     sam_reader in = sam_reader_of(bytes, length);
-    status = get_round(&in, round, shape, err);
+    sam_status status = get_round(&in, round, shape, err);
     if (status != SAM_OK)
         sam_round_free(round);
     return status;
@@ -205,7 +240,7 @@ void sam_round_chain(const uint8_t *bytes, size_t length, const sam_digest *prev
 
 size_t sam_round_longest(const sam_round_shape *shape)
 {
-    const size_t varint = 10, worker = 5;
-    return 2 * varint + shape->slots * (worker + shape->probes) + 1 + SAM_ROUND_EVALUATIONS_MAX * 4 * varint +
-           SAM_DIGEST_BYTES;
+    const size_t varint = 10, record = 40;
+    return 2 * varint + shape->places * (record + (size_t)shape->codes_most) + 1 +
+           SAM_ROUND_EVALUATIONS_MAX * 4 * varint + SAM_DIGEST_BYTES;
 }

@@ -1,9 +1,10 @@
 /* A committed round: its records, its evaluations, and the hash that chains it to the one before.
  *
  *     sam_round round = {0};
- *     sam_round_decode(&round, &manifest_shape, bytes, length, err);
- *     for (uint32_t slot = 0; slot < shape.slots; slot++)
- *         use(round.workers[slot], round.codes + slot * shape.probes);
+ *     if (sam_round_decode(&round, &shape, bytes, length, err) != SAM_OK)
+ *         return;
+ *     for (size_t i = 0; i < round.record_count; i++)
+ *         printf("worker %u, place %u\n", round.records[i].author, round.records[i].place);
  *     sam_round_free(&round);
  *
  * One encoded round is one entry of the Redis stream, one element of a sync reply and one element of a .samlog file:
@@ -15,13 +16,17 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "base/status.h"
+#include "run/record.h"
 
 #include <stdint.h>
 
 #define SAM_ROUND_EVALUATIONS_MAX 64u
 
+/* What any round of a run may hold; of its mode (run/mode.h). */
 typedef struct sam_round_shape {
-    uint32_t slots, probes;
+    uint32_t places;                  /* records have places below this; at most so many stand in a round */
+    uint32_t codes_least, codes_most; /* of a record */
+    uint64_t late_most;               /* rounds by which a record may be committed after its origin */
 } sam_round_shape;
 
 /* What the dev set said of the state before round `at`. Sums over all of its examples. */
@@ -34,18 +39,25 @@ typedef struct sam_evaluation {
 typedef struct sam_round {
     uint64_t number;
     uint64_t committed_ms; /* wall clock of the commit, for people; part of the chain */
-    uint32_t *workers;     /* [slots] who computed it; 0: nobody, its codes are SAM_CODE_NONE */
-    uint8_t *codes;        /* [slots][probes] */
+    sam_record *records;   /* [record_count], by origin (round, then place), each once; their codes are in `codes` */
+    size_t record_count, record_room;
+    sam_buffer codes;
     sam_evaluation *evaluations;
     size_t evaluation_count;
     sam_digest chain; /* BLAKE2b-256(chain of the round before || the encoded bytes before this field) */
 } sam_round;
 
-/* Allocates workers and codes for the shape (all "nobody", no value). */
-sam_status sam_round_init(sam_round *round, const sam_round_shape *shape, uint64_t number, sam_error *err);
 void sam_round_free(sam_round *round);
 
-/* Appends the encoded round, and fills round->chain from the chain of the round before (the run id for round 0). */
+/* Appends a copy of a record, to a round that is {0} but for its number. */
+sam_status sam_round_add(sam_round *round, const sam_record *record, sam_error *err);
+/* The record of a place whose origin is the round itself; NULL: it has none. */
+const sam_record *sam_round_at(const sam_round *round, uint32_t place);
+/* Mean training loss over the records that saw one, in nats; NaN where none did. */
+double sam_round_loss(const sam_round *round);
+
+/* Appends the encoded round, and fills round->chain from the chain of the round before (the run id for round 0).
+ * INVALID where the records are not of the shape, or not in order. */
 sam_status sam_round_encode(sam_buffer *out, sam_round *round, const sam_round_shape *shape, const sam_digest *previous,
                             sam_error *err);
 

@@ -72,7 +72,7 @@ static sam_status check_parent(sam_samlog *log, uint64_t number, const uint8_t *
 
 static sam_status check_round(sam_samlog *log, const uint8_t *bytes, size_t length, sam_error *err)
 {
-    const sam_round_shape shape = {log->manifest->slots, log->manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(log->manifest);
     sam_round round;
     sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
     if (status != SAM_OK)
@@ -88,7 +88,7 @@ static sam_status check_round(sam_samlog *log, const uint8_t *bytes, size_t leng
 
 static sam_status get_round(sam_samlog *log, sam_reader *in, sam_error *err)
 {
-    const sam_round_shape shape = {log->manifest->slots, log->manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(log->manifest);
     size_t start = in->at;
     uint32_t length = sam_get_u32(in);
     if (!in->failed && length > sam_round_longest(&shape))
@@ -188,7 +188,7 @@ const sam_digest *sam_samlog_chain(const sam_samlog *log)
 
 sam_status sam_samlog_decode(const sam_samlog *log, uint64_t round, sam_round *decoded, sam_error *err)
 {
-    const sam_round_shape shape = {log->manifest->slots, log->manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(log->manifest);
     size_t length;
     const uint8_t *bytes = sam_samlog_round(log, round, &length);
     *decoded = (sam_round){0};

@@ -160,24 +160,14 @@ static void count(check *of, const sam_result *record, uint32_t worker, bool mis
 /* signatures NULL: there are none for this round. */
 static sam_status check_round(check *of, const uint8_t *signatures, size_t signature_count, sam_error *err)
 {
-    const sam_manifest *manifest = sam_samlog_manifest(of->log);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
-    size_t length, used = 0;
-    sam_round round = {0};
-    const uint8_t *bytes = sam_samlog_round(of->log, of->next, &length);
-    sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
-    for (uint32_t slot = 0; slot < shape.slots && status == SAM_OK; slot++) {
-        if (round.workers[slot] == 0)
-            continue;
-        sam_result record = {.kind = SAM_WORK_SLOT,
-                             .round = of->next,
-                             .index = slot,
-                             .codes = round.codes + (size_t)slot * shape.probes,
-                             .code_count = shape.probes};
-        bool missing = used >= signature_count;
+    sam_round round;
+    sam_status status = sam_samlog_decode(of->log, of->next, &round, err);
+    for (size_t i = 0; i < round.record_count && status == SAM_OK; i++) {
+        sam_result result = sam_result_of(&round.records[i]);
+        bool missing = i >= signature_count;
         if (!missing)
-            memcpy(record.signature, signatures + used++ * SAM_SIGNATURE_BYTES, SAM_SIGNATURE_BYTES);
-        count(of, &record, round.workers[slot], missing);
+            memcpy(result.signature, signatures + i * SAM_SIGNATURE_BYTES, SAM_SIGNATURE_BYTES);
+        count(of, &result, round.records[i].author, missing);
     }
     sam_round_free(&round);
     of->next++;

@@ -40,6 +40,7 @@ static inline sam_manifest test_draft(void)
 {
     static char name[] = "film-reviews", task[] = "{\"labels\":[\"no\",\"yes\"]}";
     return (sam_manifest){.name = name,
+                          .mode = &sam_mode_sync,
                           .task = task,
                           .seed = 7,
                           .rounds = 20,
@@ -52,20 +53,34 @@ static inline sam_manifest test_draft(void)
                           .log2_k = 20,
                           .eta_log2 = -30,
                           .trainable = {.first_block = 24, .end_block = 30, .norms = true},
-                          .update = {.rate = 1200000, .guard = {.clip = 1024}},
+                          .size = {.rate = 1200000, .clip = 1024},
                           .evaluation = {.every = 5, .chunks = 2},
                           .lease_ms = 1000};
 }
 
+static inline void test_add_record(sam_round *round, uint32_t place, uint32_t author, const uint8_t *codes,
+                                   uint32_t code_count)
+{
+    const sam_record record = {.round = round->number,
+                               .place = place,
+                               .author = author,
+                               .weight = 1,
+                               .loss = SAM_LOSS_NONE,
+                               .codes = codes,
+                               .code_count = code_count};
+    assert_int_equal(sam_round_add(round, &record, NULL), SAM_OK);
+}
+
 static inline sam_round test_round(uint64_t *state, const sam_round_shape *shape, uint64_t number)
 {
-    sam_round round;
-    assert_int_equal(sam_round_init(&round, shape, number, NULL), SAM_OK);
-    round.committed_ms = test_any_u64(state);
-    for (uint32_t slot = 0; slot < shape->slots; slot++) {
-        round.workers[slot] = (uint32_t)test_any_u64(state);
-        for (uint32_t p = 0; p < shape->probes && round.workers[slot] != 0; p++)
-            round.codes[slot * shape->probes + p] = (uint8_t)test_random(state);
+    sam_round round = {.number = number, .committed_ms = test_any_u64(state)};
+    for (uint32_t place = 0; place < shape->places; place++) {
+        uint8_t codes[SAM_PROBES_MAX];
+        uint32_t author = (uint32_t)test_any_u64(state);
+        for (uint32_t c = 0; c < shape->codes_most; c++)
+            codes[c] = (uint8_t)test_random(state);
+        if (author != 0)
+            test_add_record(&round, place, author, codes, shape->codes_most);
     }
     round.evaluation_count = (size_t)test_below(state, 4);
     round.evaluations = sam_alloc(round.evaluation_count, sizeof *round.evaluations);

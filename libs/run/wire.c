@@ -27,32 +27,15 @@ typedef struct previous_work {
     int64_t valid_ms, step_ms; /* of a lease, and by how much it was above the one before it */
 } previous_work;
 
-static uint64_t zigzag(int64_t value)
-{
-    return ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
-}
-
-static int64_t unzigzag(uint64_t value)
-{
-    return (int64_t)(value >> 1) ^ ((value & 1) != 0 ? -1 : 0);
-}
-
-static uint32_t get_varint32(sam_reader *in)
-{
-    uint64_t value = sam_get_varint(in);
-    in->failed = in->failed || value > UINT32_MAX;
-    return in->failed ? 0 : (uint32_t)value;
-}
-
 static void put_difference(sam_buffer *out, int64_t value, int64_t expected)
 {
-    sam_put_varint(out, zigzag(value - expected));
+    sam_put_zigzag(out, value - expected);
 }
 
 /* A value from 0 to UINT32_MAX; `expected` is within 2^34 of 0. */
 static uint32_t get_difference(sam_reader *in, int64_t expected)
 {
-    int64_t difference = unzigzag(sam_get_varint(in));
+    int64_t difference = sam_get_zigzag(in);
     bool good = difference >= -((int64_t)1 << 40) && difference <= (int64_t)1 << 40 && expected + difference >= 0 &&
                 expected + difference <= UINT32_MAX;
     in->failed = in->failed || !good;
@@ -80,25 +63,20 @@ static bool get_magic(sam_reader *in, const char *magic)
     return bytes != NULL && memcmp(bytes, magic, MAGIC_SIZE) == 0;
 }
 
-static bool is_work_kind(uint8_t kind)
-{
-    return kind == SAM_WORK_SLOT || kind == SAM_WORK_EVALUATION || kind == SAM_WORK_CHECK;
-}
-
 /* `*same`: it is as the one before. False where the kind is none. */
 static bool get_work(sam_reader *in, previous_work *before, sam_work_kind *kind, uint64_t *round, uint32_t *index,
                      bool *same)
 {
     uint8_t said = sam_get_u8(in);
     *same = said == AS_BEFORE;
-    if (in->failed || (*same ? before->kind == 0 : !is_work_kind(said)))
+    if (in->failed || (*same ? before->kind == 0 : sam_work_kind_of(said) == NULL))
         return false;
     if (*same) {
         *index = get_difference(in, (int64_t)before->index + 1);
     } else {
         before->kind = said;
         before->round = sam_get_varint(in);
-        *index = get_varint32(in);
+        *index = sam_get_varint32(in);
     }
     before->index = *index;
     *kind = (sam_work_kind)before->kind;
@@ -109,8 +87,24 @@ static bool get_work(sam_reader *in, previous_work *before, sam_work_kind *kind,
 /* Number of elements that follow: at most `most`, and no more than the bytes left can hold. */
 static bool get_count(sam_reader *in, uint32_t most, size_t least_size, uint32_t *count)
 {
-    *count = get_varint32(in);
+    *count = sam_get_varint32(in);
     return !in->failed && *count <= most && *count <= sam_reader_left(in) / least_size;
+}
+
+static bool yields_record(sam_work_kind kind)
+{
+    return sam_work_kind_of(kind)->yields == SAM_YIELDS_RECORD;
+}
+
+sam_result sam_result_of(const sam_record *record)
+{
+    return (sam_result){.kind = SAM_WORK_SLOT,
+                        .round = record->round,
+                        .index = record->place,
+                        .codes = (uint8_t *)(uintptr_t)record->codes, /* read only by those that take a const result */
+                        .code_count = record->code_count,
+                        .weight = record->weight,
+                        .loss = record->loss};
 }
 
 /* ---- request ---- */
@@ -118,7 +112,7 @@ static bool get_count(sam_reader *in, uint32_t most, size_t least_size, uint32_t
 static bool is_as_before(const previous_work *before, const sam_result *result)
 {
     return before->kind == (uint8_t)result->kind && before->round == result->round &&
-           (result->kind == SAM_WORK_EVALUATION || before->code_count == result->code_count);
+           (!yields_record(result->kind) || before->code_count == result->code_count);
 }
 
 static void put_result(sam_buffer *out, previous_work *before, const sam_result *result)
@@ -126,7 +120,7 @@ static void put_result(sam_buffer *out, previous_work *before, const sam_result 
     bool same = is_as_before(before, result);
     put_work(out, before, (uint8_t)result->kind, result->round, result->index, same);
     sam_put_varint(out, result->elapsed_ms);
-    if (result->kind != SAM_WORK_EVALUATION) {
+    if (yields_record(result->kind)) {
         if (!same)
             sam_put_varint(out, result->code_count);
         sam_put_bytes(out, result->codes, result->code_count);
@@ -162,7 +156,7 @@ static sam_status bad_request(const sam_reader *in, sam_error *err, const char *
 
 static sam_status get_codes(sam_reader *in, previous_work *before, sam_result *result, bool same, sam_error *err)
 {
-    result->code_count = same ? before->code_count : get_varint32(in);
+    result->code_count = same ? before->code_count : sam_get_varint32(in);
     before->code_count = result->code_count;
     if (!in->failed && (result->code_count == 0 || result->code_count > SAM_PROBES_MAX))
         return bad_request(in, err, "a slot has 1 to 256 codes");
@@ -179,8 +173,8 @@ static sam_status get_codes(sam_reader *in, previous_work *before, sam_result *r
 static sam_status get_sums(sam_reader *in, sam_result *result, sam_error *err)
 {
     result->evaluation.at = result->round;
-    result->evaluation.examples = get_varint32(in);
-    result->evaluation.correct = get_varint32(in);
+    result->evaluation.examples = sam_get_varint32(in);
+    result->evaluation.correct = sam_get_varint32(in);
     result->evaluation.loss_micro = sam_get_varint(in);
     if (in->failed)
         return bad_request(in, err, "it ends inside a result");
@@ -196,9 +190,9 @@ static sam_status get_result(sam_reader *in, previous_work *before, sam_result *
     if (!get_work(in, before, &result->kind, &result->round, &result->index, &same) && !in->failed)
         return bad_request(in, err,
                            "a result is of kind 1 (slot), 2 (evaluation), 3 (check), or 0 (as the one before)");
-    result->elapsed_ms = get_varint32(in);
+    result->elapsed_ms = sam_get_varint32(in);
     sam_status status =
-        result->kind != SAM_WORK_EVALUATION ? get_codes(in, before, result, same, err) : get_sums(in, result, err);
+        yields_record(result->kind) ? get_codes(in, before, result, same, err) : get_sums(in, result, err);
     if (status == SAM_OK && !same && is_as_before(&last, result))
         return bad_request(in, err, "a result that is as the one before does not say so");
     return status;
@@ -236,10 +230,10 @@ static sam_status get_request(sam_reader *in, sam_sync_request *request, sam_err
 {
     if (!get_magic(in, REQUEST_MAGIC))
         return bad_request(in, err, "it does not begin with SYQ2");
-    request->worker = get_varint32(in);
+    request->worker = sam_get_varint32(in);
     request->cursor = sam_get_varint(in);
-    request->wants = get_varint32(in);
-    request->wait_ms = get_varint32(in);
+    request->wants = sam_get_varint32(in);
+    request->wait_ms = sam_get_varint32(in);
     uint8_t flags = sam_get_u8(in);
     if (in->failed)
         return bad_request(in, err, "it ends early, or a number is too large");
@@ -317,7 +311,7 @@ static sam_status get_rounds(sam_reader *in, sam_sync_reply *reply, sam_error *e
     if (reply->rounds == NULL || reply->round_lengths == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the rounds of a sync reply");
     for (; reply->round_count < count; reply->round_count++) {
-        uint32_t length = get_varint32(in);
+        uint32_t length = sam_get_varint32(in);
         const uint8_t *round = sam_get_bytes(in, length);
         if (round == NULL)
             return bad_reply(in, err, "it ends inside a round");
@@ -365,7 +359,7 @@ static sam_status get_reply(sam_reader *in, sam_sync_reply *reply, sam_error *er
         return bad_reply(in, err, "the status is 0 (running), 1 (paused) or 2 (complete)");
     reply->status = (sam_run_status)run_status;
     reply->head = sam_get_varint(in);
-    reply->refused = get_varint32(in);
+    reply->refused = sam_get_varint32(in);
     sam_status status = get_rounds(in, reply, err);
     if (status == SAM_OK)
         status = get_leases(in, reply, err);

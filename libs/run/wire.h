@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/status.h"
 #include "run/round.h"
+#include "run/work.h"
 
 #define SAM_SYNC_CONTENT_TYPE "application/vnd.samara.sync"
 #define SAM_SYNC_RESULTS_MAX  1024u
@@ -27,8 +28,6 @@
 #define SAM_SIGNATURE_BYTES   64u
 /* No request that keeps to these limits has more bytes. */
 #define SAM_SYNC_REQUEST_BYTES_MAX ((size_t)512 * 1024)
-
-typedef enum sam_work_kind { SAM_WORK_SLOT = 1, SAM_WORK_EVALUATION = 2, SAM_WORK_CHECK = 3 } sam_work_kind;
 
 /* A lease: a slot of the open round, a chunk of the dev set to evaluate at the state before a round, or a slot of a
  * committed round to compute again (its codes are compared with those in the log). */
@@ -44,8 +43,9 @@ typedef struct sam_result {
     uint64_t round;
     uint32_t index;
     uint32_t elapsed_ms; /* what the slot took, for lease deadlines */
-    uint8_t *codes;      /* SAM_WORK_SLOT, SAM_WORK_CHECK: [probes] */
+    uint8_t *codes;      /* of work that yields a record: [steps][probes] */
     uint32_t code_count;
+    uint32_t weight, loss;                  /* of a record (run/record.h) */
     sam_evaluation evaluation;              /* SAM_WORK_EVALUATION: of this chunk; .at is `round` */
     uint8_t signature[SAM_SIGNATURE_BYTES]; /* where the request is signed; run/signature.h */
 } sam_result;
@@ -73,6 +73,9 @@ typedef struct sam_sync_reply {
     size_t lease_count;
     uint32_t refused; /* results that were not taken: late, or not of this shape */
 } sam_sync_reply;
+
+/* The record of a slot as its author sent it; without its signature. */
+sam_result sam_result_of(const sam_record *record);
 
 void sam_sync_request_encode(sam_buffer *out, const sam_sync_request *request);
 sam_status sam_sync_request_decode(sam_sync_request *request, const void *bytes, size_t length, sam_error *err);

@@ -1,4 +1,4 @@
-#include "seed/update.h"
+#include "seed/schedule.h"
 
 __extension__ typedef unsigned __int128 u128;
 

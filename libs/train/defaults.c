@@ -27,7 +27,7 @@ void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objec
 {
     uint32_t blocks = sam_model_configuration(model)->blocks;
     *draft = (sam_manifest){
-        .mode = SAM_MODE_SYNC,
+        .mode = &sam_mode_sync,
         .objective = objective,
         .estimator = SAM_TWO_POINT,
         .base = *sam_model_digest(model),
@@ -44,13 +44,14 @@ void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objec
         .log2_k = sam_default_log2_k(0),
         .eta_log2 = -30,
         .trainable = {.first_block = first_trained(blocks), .end_block = blocks, .norms = true},
-        .update =
+        .size =
             {
                 .rate = sam_rate_of(0.002, -30),
                 .schedule = {.kind = SAM_SCHEDULE_INVERSE, .horizon = 125},
-                .normaliser = {.kind = SAM_NORMALISER_RUNNING, .shift = 6},
-                .guard = {.kind = SAM_GUARD_CLIP, .clip = 1024},
+                .scale = {.kind = SAM_SCALE_RUNNING, .shift = 6},
+                .clip = 1024,
             },
+        .guard = {.kind = SAM_GUARD_CLIP},
         .evaluation = {.every = 25, .chunks = 4},
         .lease_ms = 60000,
     };

@@ -1,19 +1,33 @@
 #include "train/replica.h"
 
 #include "base/memory.h"
+#include "seed/code.h"
 
 #include <string.h>
+
+/* A record of the history. Its codes follow those of the record before. */
+typedef struct put_record {
+    uint32_t late; /* rounds between its origin and its commit */
+    uint32_t place;
+    uint32_t code_count;
+    uint32_t weight; /* as the guard has it; 0, too, of one that was taken out */
+} put_record;
+
+/* Where the history stands before a round. */
+typedef struct put_round {
+    size_t records, codes; /* so many before it */
+    sam_scale scale;
+} put_round;
 
 struct sam_replica {
     const sam_manifest *manifest;
     sam_tuned tuned; /* the model, and the directions that the history moves */
 
-    /* History: round r has codes[r * codes_per_round ...], and `carried[r]` is the update's state before it. */
-    size_t codes_per_round;
+    put_round *rounds; /* [round_count + 1] */
+    put_record *records;
     uint8_t *codes;
-    bool *removed;             /* [rounds][slots] of records that move nothing; NULL where the manifest removes none */
-    sam_update_state *carried; /* [rounds + 1] */
-    uint64_t rounds, room;
+    size_t round_room, record_room, code_room;
+    uint64_t round_count;
     uint64_t at;   /* the state holds rounds [0, at) */
     bool averaged; /* it is a mean of states instead */
 };
@@ -23,8 +37,8 @@ static sam_status open_parts(sam_replica *replica, const sam_model *model, sam_e
     sam_status status = sam_tuned_open(&replica->tuned, model, replica->manifest, err);
     if (status != SAM_OK)
         return status;
-    replica->carried = sam_alloc(1, sizeof *replica->carried);
-    return replica->carried != NULL ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
+    replica->rounds = sam_alloc(1, sizeof *replica->rounds);
+    return replica->rounds != NULL ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
 }
 
 sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const sam_manifest *manifest, sam_error *err)
@@ -41,7 +55,6 @@ sam_status sam_replica_new(sam_replica **replica, const sam_model *model, const 
     if (made == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making a replica");
     made->manifest = manifest;
-    made->codes_per_round = (size_t)manifest->slots * manifest->probes;
     sam_status status = open_parts(made, model, err);
     if (status != SAM_OK) {
         sam_replica_free(made);
@@ -56,127 +69,215 @@ void sam_replica_free(sam_replica *replica)
     if (replica == NULL)
         return;
     sam_tuned_close(&replica->tuned);
+    sam_free(replica->rounds);
+    sam_free(replica->records);
     sam_free(replica->codes);
-    sam_free(replica->removed);
-    sam_free(replica->carried);
     sam_free(replica);
 }
 
 /* ---- history ---- */
 
-static bool make_room(sam_replica *replica)
+/* Room for `count` elements; NULL: out of memory, and the old array is what it was. */
+static void *reserve(void *array, size_t *room, size_t count, size_t size)
 {
-    if (replica->rounds < replica->room)
-        return true;
-    uint64_t room = replica->room == 0 ? 256 : 2 * replica->room;
-    uint8_t *codes = sam_realloc(replica->codes, room, replica->codes_per_round);
-    if (codes == NULL)
-        return false;
-    replica->codes = codes;
-    if (replica->manifest->parent.removal_count > 0) {
-        bool *removed = sam_realloc(replica->removed, room, replica->manifest->slots * sizeof *removed);
-        if (removed == NULL)
-            return false;
-        replica->removed = removed;
-    }
-    sam_update_state *carried = sam_realloc(replica->carried, room + 1, sizeof *carried);
-    if (carried == NULL)
-        return false;
-    replica->carried = carried;
-    replica->room = room;
-    return true;
+    if (count <= *room)
+        return array;
+    size_t wanted = count > 2 * *room ? count : 2 * *room;
+    void *grown = sam_realloc(array, wanted, size);
+    if (grown != NULL)
+        *room = wanted;
+    return grown;
 }
 
-static int64_t times(int64_t amount, int64_t factor)
+static bool reserve_rounds(sam_replica *replica, size_t count)
 {
-    return (int64_t)((uint64_t)amount * (uint64_t)factor);
+    put_round *rounds = reserve(replica->rounds, &replica->round_room, count, sizeof *rounds);
+    replica->rounds = rounds != NULL ? rounds : replica->rounds;
+    return rounds != NULL;
 }
 
-/* The moves of one round, `factor` times each: -1 takes them back. Guard and normaliser see every code, also those of
- * records that were taken out: what is left moves as it did with them. */
-static bool moves_of_round(const sam_replica *replica, uint64_t round, int64_t factor, sam_move *moves)
+static bool reserve_records(sam_replica *replica, size_t count)
+{
+    put_record *records = reserve(replica->records, &replica->record_room, count, sizeof *records);
+    replica->records = records != NULL ? records : replica->records;
+    return records != NULL || count == 0;
+}
+
+static bool reserve_codes(sam_replica *replica, size_t count)
+{
+    uint8_t *codes = reserve(replica->codes, &replica->code_room, count, 1);
+    replica->codes = codes != NULL ? codes : replica->codes;
+    return codes != NULL || count == 0;
+}
+
+static bool make_room(sam_replica *replica, const sam_record *records, size_t count)
+{
+    const put_round last = replica->rounds[replica->round_count];
+    size_t codes = last.codes;
+    for (size_t i = 0; i < count; i++)
+        codes += records[i].code_count;
+    return reserve_rounds(replica, (size_t)replica->round_count + 2) &&
+           reserve_records(replica, last.records + count) && reserve_codes(replica, codes);
+}
+
+/* What the codes of an origin are worth: its author knew the scale before the round at whose state it computed. */
+static sam_price price_of(const sam_replica *replica, uint64_t origin)
 {
     const sam_manifest *manifest = replica->manifest;
-    int64_t *amounts = sam_alloc(replica->codes_per_round, sizeof *amounts);
-    if (amounts == NULL)
-        return false;
-    sam_update_state after = replica->carried[round];
-    bool good = sam_update_round(&manifest->update, &after, round, replica->codes + round * replica->codes_per_round,
-                                 manifest->slots, manifest->probes, amounts);
-    uint64_t first = sam_manifest_probe(manifest, round, 0);
-    const bool *removed = replica->removed == NULL ? NULL : replica->removed + round * manifest->slots;
-    for (size_t i = 0; good && i < replica->codes_per_round; i++) {
-        bool out = removed != NULL && removed[i / manifest->probes];
-        moves[i] = (sam_move){first + i, out ? 0 : times(amounts[i], factor)};
+    return sam_price_of(&manifest->size, &replica->rounds[sam_mode_state_round(manifest, origin)].scale, origin);
+}
+
+/* What a record moves: `times` each step's directions. Returns how many moves there are. */
+static size_t moves_of_record(const sam_replica *replica, const sam_record *record, uint32_t first_step, uint32_t end,
+                              int64_t times, sam_move *moves)
+{
+    const sam_manifest *manifest = replica->manifest;
+    sam_price price = price_of(replica, record->round);
+    price.rms = sam_scale_rms(&manifest->size.scale, &replica->rounds[record->round + 1].scale); /* FORMAT 1 */
+    size_t count = 0;
+    for (uint32_t s = first_step; s < end; s++) {
+        const sam_step step = manifest->mode->number(manifest, record->round, record->place, s);
+        const uint8_t *codes = record->codes + (size_t)s * manifest->probes;
+        for (uint32_t p = 0; p < manifest->probes; p++) {
+            int64_t amount = sam_weighted(sam_price_amount(&price, codes[p]), record->weight);
+            moves[count++] = (sam_move){step.direction + p, (int64_t)((uint64_t)amount * (uint64_t)times)};
+        }
     }
-    sam_free(amounts);
+    return count;
+}
+
+static size_t codes_between(const sam_replica *replica, uint64_t from, uint64_t to)
+{
+    return replica->rounds[to].codes - replica->rounds[from].codes;
+}
+
+/* The moves of one round, `times` each: -1 takes them back. Records that were taken out have none. */
+static size_t moves_of_round(const sam_replica *replica, uint64_t round, int64_t times, sam_move *moves)
+{
+    const put_round *of = &replica->rounds[round];
+    const uint8_t *codes = replica->codes + of->codes;
+    size_t count = 0;
+    for (size_t i = of->records; i < of[1].records; i++) {
+        const put_record *put = &replica->records[i];
+        const sam_record record = {.round = round - put->late,
+                                   .place = put->place,
+                                   .weight = put->weight,
+                                   .code_count = put->code_count,
+                                   .codes = codes};
+        if (put->weight > 0)
+            count +=
+                moves_of_record(replica, &record, 0, put->code_count / replica->manifest->probes, times, moves + count);
+        codes += put->code_count;
+    }
+    return count;
+}
+
+/* ---- taking records ---- */
+
+static sam_guarded guarded_of(const sam_price *price, const sam_record *record)
+{
+    sam_guarded all = {0};
+    for (uint32_t c = 0; c < record->code_count; c++) {
+        all.sum += (uint64_t)sam_price_size(price, record->codes[c]);
+        all.values += sam_code_has_value(record->codes[c]);
+    }
+    return all;
+}
+
+/* What the scale learns of a round: the sizes as limits and weights leave them. */
+static void learn(const sam_replica *replica, const sam_record *records, size_t count, const uint32_t *weights,
+                  sam_scale *scale)
+{
+    sam_u128 squares = 0;
+    uint64_t values = 0;
+    for (size_t i = 0; i < count; i++) {
+        const sam_price price = price_of(replica, records[i].round);
+        for (uint32_t c = 0; c < records[i].code_count && weights[i] > 0; c++) {
+            uint64_t size = (uint64_t)sam_weighted(sam_price_size(&price, records[i].codes[c]), weights[i]);
+            squares += size * size;
+            values += sam_code_has_value(records[i].codes[c]);
+        }
+    }
+    sam_scale_learn(&replica->manifest->size.scale, scale, squares, values);
+}
+
+/* The weights of a round's records, and the scale after it. Both see every record, also those that were taken out: what
+ * is left moves as it did with them. */
+static bool weigh(const sam_replica *replica, const sam_record *records, size_t count, uint32_t *weights,
+                  sam_scale *scale)
+{
+    sam_guarded *guarded = sam_alloc(count, sizeof *guarded);
+    for (size_t i = 0; guarded != NULL && i < count; i++) {
+        const sam_price price = price_of(replica, records[i].round);
+        guarded[i] = guarded_of(&price, &records[i]);
+    }
+    bool good = guarded != NULL && sam_guard_weigh(&replica->manifest->guard, guarded, count, weights);
+    if (good)
+        learn(replica, records, count, weights, scale);
+    sam_free(guarded);
     return good;
 }
 
-static sam_status remember(sam_replica *replica, const sam_round *round, sam_error *err)
+static void append(sam_replica *replica, const sam_record *records, size_t count, const uint32_t *weights)
 {
-    if (round->number != replica->rounds)
-        return sam_fail(err, SAM_CONFLICT, "round %llu where round %llu comes next", (unsigned long long)round->number,
-                        (unsigned long long)replica->rounds);
-    const sam_manifest *manifest = replica->manifest;
-    bool good = make_room(replica);
-    if (good) {
-        uint8_t *codes = replica->codes + replica->rounds * replica->codes_per_round;
-        memcpy(codes, round->codes, replica->codes_per_round);
-        for (uint32_t slot = 0; replica->removed != NULL && slot < manifest->slots; slot++)
-            replica->removed[replica->rounds * manifest->slots + slot] =
-                sam_parent_removes(&manifest->parent, round->number, round->workers[slot]);
-        sam_update_state *after = &replica->carried[replica->rounds + 1];
-        *after = replica->carried[replica->rounds];
-        good =
-            sam_update_round(&manifest->update, after, replica->rounds, codes, manifest->slots, manifest->probes, NULL);
+    const put_round *of = &replica->rounds[replica->round_count];
+    put_round *after = &replica->rounds[replica->round_count + 1];
+    after->records = of->records + count;
+    after->codes = of->codes;
+    for (size_t i = 0; i < count; i++) {
+        const sam_record *record = &records[i];
+        bool out = sam_parent_removes(&replica->manifest->parent, replica->round_count, record->author);
+        replica->records[of->records + i] = (put_record){(uint32_t)(replica->round_count - record->round),
+                                                         record->place, record->code_count, out ? 0 : weights[i]};
+        if (record->code_count > 0)
+            memcpy(replica->codes + after->codes, record->codes, record->code_count);
+        after->codes += record->code_count;
     }
-    if (!good)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory applying round %llu", (unsigned long long)round->number);
-    replica->rounds++;
-    return SAM_OK;
+    replica->round_count++;
 }
 
-sam_status sam_replica_apply(sam_replica *replica, const sam_round *round, sam_error *err)
+sam_status sam_replica_put(sam_replica *replica, uint64_t round, const sam_record *records, size_t count,
+                           sam_error *err)
 {
-    bool follows = replica->at == replica->rounds && !replica->averaged;
-    sam_status status = remember(replica, round, err);
-    return status == SAM_OK && follows ? sam_replica_seek(replica, replica->rounds, err) : status;
+    if (round != replica->round_count)
+        return sam_fail(err, SAM_CONFLICT, "round %llu where round %llu comes next", (unsigned long long)round,
+                        (unsigned long long)replica->round_count);
+    uint32_t *weights = sam_alloc(count, sizeof *weights);
+    sam_scale scale = replica->rounds[round].scale;
+    bool good =
+        weights != NULL && make_room(replica, records, count) && weigh(replica, records, count, weights, &scale);
+    if (good) {
+        append(replica, records, count, weights);
+        replica->rounds[replica->round_count].scale = scale;
+    }
+    sam_free(weights);
+    return good ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory for round %llu", (unsigned long long)round);
 }
 
-static sam_status remember_encoded(sam_replica *replica, const uint8_t *bytes, size_t length, sam_error *err)
+static sam_status put_encoded(sam_replica *replica, const sam_round_shape *shape, const uint8_t *bytes, size_t length,
+                              sam_error *err)
 {
-    const sam_round_shape shape = {replica->manifest->slots, replica->manifest->probes};
-    sam_round round = {0};
-    sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
+    sam_round round;
+    sam_status status = sam_round_decode(&round, shape, bytes, length, err);
     if (status == SAM_OK)
-        status = remember(replica, &round, err);
+        status = sam_replica_put(replica, round.number, round.records, round.record_count, err);
     sam_round_free(&round);
     return status;
 }
 
-sam_status sam_replica_learn_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
-                                     size_t count, sam_error *err)
+sam_status sam_replica_put_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
+                                   size_t count, sam_error *err)
 {
+    const sam_round_shape shape = sam_manifest_shape(replica->manifest);
     sam_status status = SAM_OK;
     for (size_t i = 0; status == SAM_OK && i < count; i++)
-        status = remember_encoded(replica, rounds[i], lengths[i], err);
-    return status;
-}
-
-sam_status sam_replica_apply_encoded(sam_replica *replica, const uint8_t *const *rounds, const size_t *lengths,
-                                     size_t count, sam_error *err)
-{
-    bool follows = replica->at == replica->rounds && !replica->averaged;
-    sam_status status = sam_replica_learn_encoded(replica, rounds, lengths, count, err);
-    if (status == SAM_OK && follows)
-        status = sam_replica_seek(replica, replica->rounds, err);
+        status = put_encoded(replica, &shape, rounds[i], lengths[i], err);
     return status;
 }
 
 uint64_t sam_replica_rounds(const sam_replica *replica)
 {
-    return replica->rounds;
+    return replica->round_count;
 }
 
 uint64_t sam_replica_round(const sam_replica *replica)
@@ -184,24 +285,25 @@ uint64_t sam_replica_round(const sam_replica *replica)
     return replica->at;
 }
 
+/* ---- moving the state ---- */
+
 sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err)
 {
-    if (round > replica->rounds)
+    if (round > replica->round_count)
         return sam_fail(err, SAM_NOT_FOUND, "there is no round %llu yet: the log has %llu", (unsigned long long)round,
-                        (unsigned long long)replica->rounds);
+                        (unsigned long long)replica->round_count);
     if (replica->averaged) {
         sam_directions_reset(replica->tuned.directions);
         replica->averaged = false;
         replica->at = 0;
     }
     uint64_t low = round < replica->at ? round : replica->at, high = round < replica->at ? replica->at : round;
-    int64_t sign = round < replica->at ? -1 : 1;
-    sam_move *moves = sam_alloc((high - low) * replica->codes_per_round, sizeof *moves);
-    bool good = moves != NULL;
-    for (uint64_t r = low; good && r < high; r++)
-        good = moves_of_round(replica, r, sign, moves + (r - low) * replica->codes_per_round);
-    good =
-        good && sam_directions_move(replica->tuned.directions, moves, (size_t)(high - low) * replica->codes_per_round);
+    int64_t times = round < replica->at ? -1 : 1;
+    sam_move *moves = sam_alloc(codes_between(replica, low, high), sizeof *moves);
+    size_t count = 0;
+    for (uint64_t r = low; moves != NULL && r < high; r++)
+        count += moves_of_round(replica, r, times, moves + count);
+    bool good = moves != NULL && sam_directions_move(replica->tuned.directions, moves, count);
     sam_free(moves);
     if (!good)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory seeking round %llu", (unsigned long long)round);
@@ -209,24 +311,39 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
     return SAM_OK;
 }
 
+sam_status sam_replica_try_step(sam_replica *replica, const sam_record *record, uint32_t step, int times,
+                                sam_error *err)
+{
+    sam_record whole = *record;
+    sam_move *moves = sam_alloc(replica->manifest->probes, sizeof *moves);
+    whole.weight = SAM_WEIGHT_WHOLE;
+    bool good = moves != NULL;
+    if (good) {
+        size_t count = moves_of_record(replica, &whole, step, step + 1, times, moves);
+        good = sam_directions_move(replica->tuned.directions, moves, count);
+    }
+    sam_free(moves);
+    return good ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory for a step");
+}
+
 /* ---- means ---- */
 
 /* Weighted moves of rounds [from, to): those of round r stand in the to - r states after it. */
-static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint64_t to, sam_move *moves,
+static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint64_t to, sam_move *moves, size_t *count,
                                  sam_error *err)
 {
     uint64_t largest = 0; /* no element of the sum of differences is beyond the sum of sizes */
     for (uint64_t r = from; r < to; r++) {
-        sam_move *of_round = moves + (r - from) * replica->codes_per_round;
-        if (!moves_of_round(replica, r, 1, of_round))
-            return sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds");
-        for (size_t i = 0; i < replica->codes_per_round; i++) {
+        sam_move *of_round = moves + *count;
+        size_t of_round_count = moves_of_round(replica, r, 1, of_round);
+        *count += of_round_count;
+        for (size_t i = 0; i < of_round_count; i++) {
             uint64_t size = (uint64_t)(of_round[i].amount < 0 ? -of_round[i].amount : of_round[i].amount), product;
             if (__builtin_mul_overflow(size, to - r, &product) || __builtin_add_overflow(largest, product, &largest) ||
                 largest > INT64_MAX)
                 return sam_fail(err, SAM_TOO_LARGE, "the sum of the states before rounds %llu to %llu passes 64 bits",
                                 (unsigned long long)from, (unsigned long long)to);
-            of_round[i].amount = times(of_round[i].amount, (int64_t)(to - r));
+            of_round[i].amount = (int64_t)((uint64_t)of_round[i].amount * (to - r));
         }
     }
     return SAM_OK;
@@ -235,10 +352,10 @@ static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint
 /* A sketch's integers have room for the sum of all states: one transform of weighted amounts gives it. */
 static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to, int64_t *sum, sam_error *err)
 {
-    size_t count = (size_t)(to - from) * replica->codes_per_round;
-    sam_move *moves = sam_alloc(count, sizeof *moves);
+    size_t count = 0;
+    sam_move *moves = sam_alloc(codes_between(replica, from, to), sizeof *moves);
     sam_status status = moves == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds")
-                                      : weighted_moves(replica, from, to, moves, err);
+                                      : weighted_moves(replica, from, to, moves, &count, err);
     if (status == SAM_OK) {
         sam_directions_reset(replica->tuned.directions);
         if (!sam_directions_move(replica->tuned.directions, moves, count))

@@ -2,7 +2,7 @@
 #include "base/memory.h"
 #include "train/replica.h"
 
-sam_status sam_replica_apply_log(sam_replica *replica, const sam_samlog *log, uint64_t rounds, sam_error *err)
+sam_status sam_replica_put_log(sam_replica *replica, const sam_samlog *log, uint64_t rounds, sam_error *err)
 {
     const uint8_t **bytes = sam_alloc(rounds, sizeof *bytes);
     size_t *lengths = sam_alloc(rounds, sizeof *lengths);
@@ -12,7 +12,9 @@ sam_status sam_replica_apply_log(sam_replica *replica, const sam_samlog *log, ui
     for (uint64_t r = 0; status == SAM_OK && r < rounds; r++)
         bytes[r] = sam_samlog_round(log, r, &lengths[r]);
     if (status == SAM_OK)
-        status = sam_replica_apply_encoded(replica, bytes, lengths, rounds, err);
+        status = sam_replica_put_encoded(replica, bytes, lengths, rounds, err);
+    if (status == SAM_OK)
+        status = sam_replica_seek(replica, rounds, err);
     sam_free(bytes);
     sam_free(lengths);
     return status;

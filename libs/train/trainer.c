@@ -28,7 +28,48 @@ struct sam_trainer {
     float *scores; /* [variants][score_count] of the last run */
     size_t score_room;
     sam_noise noise; /* of a private run */
+    struct {
+        uint32_t *indices;            /* [batch] of a step */
+        const sam_example **examples; /* [batch] */
+        double *losses;               /* [variants] of a step */
+        sam_outcome *outcomes;        /* [variants][batch] of a step; NULL: the run is not private */
+        uint8_t *codes;               /* [steps][probes] of a record */
+    } room;
 };
+
+static bool is_private(const sam_manifest *manifest)
+{
+    return manifest->privacy.clip > 0;
+}
+
+/* Perturbed copies of the weights for one probe, and for a step. */
+static uint32_t copies_of(const sam_manifest *manifest)
+{
+    return manifest->estimator == SAM_TWO_POINT ? 2 : 1;
+}
+
+static size_t variants_of(const sam_manifest *manifest)
+{
+    return (size_t)manifest->probes * copies_of(manifest);
+}
+
+static sam_status make_room(sam_trainer *trainer, sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    size_t variants = variants_of(manifest), batch = manifest->batch;
+    if (trainer->parts.train == NULL)
+        return SAM_OK;
+    trainer->room.indices = sam_alloc(batch, sizeof *trainer->room.indices);
+    trainer->room.examples = sam_alloc(batch, sizeof *trainer->room.examples);
+    trainer->room.losses = sam_alloc(variants, sizeof *trainer->room.losses);
+    trainer->room.codes = sam_alloc(sam_mode_codes(manifest), 1);
+    if (is_private(manifest))
+        trainer->room.outcomes = sam_alloc(variants * batch, sizeof *trainer->room.outcomes);
+    if (trainer->room.indices == NULL || trainer->room.examples == NULL || trainer->room.losses == NULL ||
+        trainer->room.codes == NULL || (is_private(manifest) && trainer->room.outcomes == NULL))
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory for a minibatch of %u", manifest->batch);
+    return SAM_OK;
+}
 
 static sam_status make_sampler(sam_trainer *trainer, sam_error *err)
 {
@@ -60,7 +101,9 @@ sam_status sam_trainer_new(sam_trainer **trainer, const sam_trainer_parts *parts
     made->parts = *parts;
     made->noise = sam_noise_secure();
     made->first_block = sam_first_live_block(sam_engine_model(parts->engine), &parts->manifest->trainable);
-    sam_status status = make_sampler(made, err);
+    sam_status status = make_room(made, err);
+    if (status == SAM_OK)
+        status = make_sampler(made, err);
     if (status != SAM_OK) {
         sam_trainer_free(made);
         return status;
@@ -78,6 +121,11 @@ void sam_trainer_free(sam_trainer *trainer)
     sam_sampler_free(trainer->sampler);
     sam_batch_free(&trainer->batch);
     sam_free(trainer->scores);
+    sam_free(trainer->room.indices);
+    sam_free(trainer->room.examples);
+    sam_free(trainer->room.losses);
+    sam_free(trainer->room.outcomes);
+    sam_free(trainer->room.codes);
     sam_free(trainer);
 }
 
@@ -171,67 +219,99 @@ static sam_outcome *outcomes_at(sam_outcome *outcomes, size_t i)
     return outcomes == NULL ? NULL : outcomes + i;
 }
 
-/* The probes of a slot in groups that fit into one lockstep run. */
-static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, const uint32_t *indices,
-                            const sam_example *const *examples, double *losses, sam_outcome *outcomes, sam_error *err)
+/* The probes of a step in groups that fit into one lockstep run: fills the losses and, of a private run, outcomes. */
+static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, sam_error *err)
 {
     const sam_manifest *manifest = trainer->parts.manifest;
-    uint32_t each = manifest->estimator == SAM_TWO_POINT ? 2 : 1, group = SAM_VARIANTS_MAX / each;
+    const sam_example *const *examples = trainer->room.examples;
+    uint32_t each = copies_of(manifest), group = SAM_VARIANTS_MAX / each;
     for (uint32_t done = 0; done < manifest->probes; done += group) {
         uint32_t probes = manifest->probes - done < group ? manifest->probes - done : group;
         const sam_perturbation perturbation = {sam_replica_tuned(trainer->parts.replica), first_probe + done, probes,
                                                manifest->estimator, (float)sam_manifest_epsilon(manifest)};
         const sam_weight_source weights = sam_perturbed_weights(&perturbation);
-        sam_status status = run(trainer, trainer->parts.train, indices, examples, manifest->batch, &weights, err);
+        sam_status status =
+            run(trainer, trainer->parts.train, trainer->room.indices, examples, manifest->batch, &weights, err);
         if (status != SAM_OK)
             return status;
         for (uint32_t v = 0; v < probes * each; v++)
-            losses[done * each + v] = sam_objective_loss(manifest->objective, examples, manifest->batch,
-                                                         trainer->scores + v * trainer->batch.score_count,
-                                                         outcomes_at(outcomes, (done * each + v) * manifest->batch));
+            trainer->room.losses[done * each + v] = sam_objective_loss(
+                manifest->objective, examples, manifest->batch, trainer->scores + v * trainer->batch.score_count,
+                outcomes_at(trainer->room.outcomes, (done * each + v) * manifest->batch));
     }
     return SAM_OK;
 }
 
-sam_status sam_trainer_slot(sam_trainer *trainer, uint64_t round, uint32_t slot, uint8_t *codes, double *loss,
-                            sam_error *err)
+/* Codes of one step at the present state, and the mean loss of its perturbed copies. */
+static sam_status take_step(sam_trainer *trainer, const sam_step *step, uint8_t *codes, double *loss, sam_error *err)
 {
     const sam_manifest *manifest = trainer->parts.manifest;
-    if (trainer->parts.train == NULL || sam_replica_round(trainer->parts.replica) != round || slot >= manifest->slots)
-        return sam_fail(err, SAM_CONFLICT,
-                        "slot %u of round %llu cannot be computed here: the state stands at round %llu", slot,
-                        (unsigned long long)round, (unsigned long long)sam_replica_round(trainer->parts.replica));
-    size_t variants = (size_t)manifest->probes * (manifest->estimator == SAM_TWO_POINT ? 2 : 1);
-    uint32_t *indices = sam_alloc(manifest->batch, sizeof *indices);
-    const sam_example **examples = sam_alloc(manifest->batch, sizeof *examples);
-    double *losses = sam_alloc(variants, sizeof *losses);
-    bool is_private = manifest->privacy.clip > 0;
-    sam_outcome *outcomes = is_private ? sam_alloc(variants * manifest->batch, sizeof *outcomes) : NULL;
-    sam_status status = SAM_OK;
-    if (indices == NULL || examples == NULL || losses == NULL || (is_private && outcomes == NULL)) {
-        status = sam_fail(err, SAM_NO_MEMORY, "out of memory for a minibatch of %u", manifest->batch);
-        goto done;
-    }
-    sam_sampler_batch(trainer->sampler, round * manifest->slots + slot, manifest->batch, indices);
+    const sam_example **examples = trainer->room.examples;
+    sam_sampler_batch(trainer->sampler, step->minibatch, manifest->batch, trainer->room.indices);
     for (uint32_t b = 0; b < manifest->batch; b++)
-        examples[b] = sam_dataset_at(trainer->parts.train, indices[b]);
-    status = losses_of(trainer, sam_manifest_probe(manifest, round, slot), indices, examples, losses, outcomes, err);
+        examples[b] = sam_dataset_at(trainer->parts.train, trainer->room.indices[b]);
+    sam_status status = losses_of(trainer, step->direction, err);
     if (status != SAM_OK)
-        goto done;
-    if (is_private)
-        sam_private_codes(manifest, outcomes, indices, &trainer->noise, codes);
+        return status;
+    if (is_private(manifest))
+        sam_private_codes(manifest, trainer->room.outcomes, trainer->room.indices, &trainer->noise, codes);
     else
-        codes_of(manifest, losses, codes);
-    double sum = 0;
+        codes_of(manifest, trainer->room.losses, codes);
+    size_t variants = variants_of(manifest);
+    *loss = 0;
     for (size_t v = 0; v < variants; v++)
-        sum += losses[v];
-    if (loss != NULL)
-        *loss = sum / (double)variants;
-done:
-    sam_free(indices);
-    sam_free(examples);
-    sam_free(losses);
-    sam_free(outcomes);
+        *loss += trainer->room.losses[v] / (double)variants;
+    return SAM_OK;
+}
+
+/* Takes back the steps that were applied on the way, the last one first. */
+static sam_status take_back(sam_trainer *trainer, const sam_record *record, uint32_t applied, sam_error *err)
+{
+    sam_status status = SAM_OK;
+    while (applied > 0 && status == SAM_OK)
+        status = sam_replica_try_step(trainer->parts.replica, record, --applied, -1, err);
+    return status;
+}
+
+static sam_status take_steps(sam_trainer *trainer, sam_record *record, double *loss, sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    uint32_t steps = manifest->mode->steps(manifest), applied = 0;
+    sam_status status = SAM_OK;
+    *loss = 0;
+    for (uint32_t s = 0; s < steps && status == SAM_OK; s++) {
+        const sam_step step = manifest->mode->number(manifest, record->round, record->place, s);
+        double of_step = 0;
+        status = take_step(trainer, &step, trainer->room.codes + (size_t)s * manifest->probes, &of_step, err);
+        *loss += of_step / steps;
+        if (status == SAM_OK && manifest->mode->local_steps && s + 1 < steps) {
+            status = sam_replica_try_step(trainer->parts.replica, record, s, 1, err);
+            applied += status == SAM_OK;
+        }
+    }
+    sam_error later = {0};
+    sam_status back = take_back(trainer, record, applied, status == SAM_OK ? err : &later);
+    return status == SAM_OK ? back : status;
+}
+
+sam_status sam_trainer_record(sam_trainer *trainer, sam_record *record, sam_error *err)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    if (trainer->parts.train == NULL || record->place >= sam_manifest_shape(manifest).places ||
+        record->round >= manifest->rounds)
+        return sam_fail(err, SAM_CONFLICT, "place %u of round %llu cannot be computed here: %s", record->place,
+                        (unsigned long long)record->round,
+                        trainer->parts.train == NULL ? "there is no training data" : "the run does not have it");
+    sam_status status = sam_replica_seek(trainer->parts.replica, sam_mode_state_round(manifest, record->round), err);
+    if (status != SAM_OK)
+        return status;
+    double loss;
+    record->weight = 1;
+    record->codes = trainer->room.codes;
+    record->code_count = sam_mode_codes(manifest);
+    status = take_steps(trainer, record, &loss, err);
+    /* of a private run, only codes leave: the loss would tell of examples without noise */
+    record->loss = is_private(manifest) ? SAM_LOSS_NONE : sam_loss_of(loss);
     return status;
 }
 

@@ -204,15 +204,21 @@ static json_t *evaluations_of(const sam_round *round)
     return list;
 }
 
+static json_t *loss_json(double nats)
+{
+    return isfinite(nats) ? json_real(nats) : json_null();
+}
+
 static json_t *round_json(const gateway_run *run, const sam_round *round)
 {
     json_t *workers = json_array(), *codes = json_array();
-    for (uint32_t slot = 0; slot < run->shape.slots; slot++) {
-        workers = append(workers, number(round->workers[slot]));
-        codes = append(codes, hex_text(round->codes + (size_t)slot * run->shape.probes, run->shape.probes));
+    for (uint32_t place = 0; place < run->shape.places; place++) {
+        const sam_record *record = sam_round_at(round, place);
+        workers = append(workers, record == NULL ? number(0) : number(record->author));
+        codes = append(codes, record == NULL ? json_string("") : hex_text(record->codes, record->code_count));
     }
     return OBJECT({"round", number(round->number)}, {"committed_ms", number(round->committed_ms)}, {"workers", workers},
-                  {"codes", codes}, {"evaluations", evaluations_of(round)},
+                  {"codes", codes}, {"loss", loss_json(sam_round_loss(round))}, {"evaluations", evaluations_of(round)},
                   {"chain", hex_text(round->chain.bytes, SAM_DIGEST_BYTES)});
 }
 
@@ -234,14 +240,14 @@ static json_t *values_json(const uint8_t *codes, uint32_t count)
 /* A record for each slot that somebody computed. */
 static json_t *tell_records(json_t *list, const gateway_run *run, const sam_round *round)
 {
-    for (uint32_t slot = 0; slot < run->shape.slots && list != NULL; slot++) {
-        const uint8_t *codes = round->codes + (size_t)slot * run->shape.probes;
-        if (round->workers[slot] != 0)
-            list = append(list, OBJECT({"round", number(round->number)}, {"slot", number(slot)},
-                                       {"worker", number(round->workers[slot])},
-                                       {"first_probe", number(sam_manifest_probe(run->manifest, round->number, slot))},
-                                       {"codes", hex_text(codes, run->shape.probes)},
-                                       {"values", values_json(codes, run->shape.probes)}));
+    for (size_t i = 0; i < round->record_count && list != NULL; i++) {
+        const sam_record *record = &round->records[i];
+        const sam_step step = run->manifest->mode->number(run->manifest, record->round, record->place, 0);
+        list = append(list, OBJECT({"round", number(round->number)}, {"slot", number(record->place)},
+                                   {"worker", number(record->author)}, {"first_probe", number(step.direction)},
+                                   {"loss", loss_json(sam_loss_in_nats(record->loss))},
+                                   {"codes", hex_text(record->codes, record->code_count)},
+                                   {"values", values_json(record->codes, record->code_count)}));
     }
     return list;
 }

@@ -65,7 +65,7 @@ static sam_status apply_page(sam_replica *replica, const sam_buffer *page, uint6
     else
         status = split_page(page, count, rounds, lengths, err);
     if (status == SAM_OK)
-        status = sam_replica_apply_encoded(replica, rounds, lengths, (size_t)count, err);
+        status = sam_replica_put_encoded(replica, rounds, lengths, (size_t)count, err);
     sam_free(rounds);
     sam_free(lengths);
     return status;

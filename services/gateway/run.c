@@ -30,7 +30,7 @@ gateway_run *gateway_run_new(sam_manifest *manifest)
     pthread_mutex_init(&run->lock, NULL);
     run->places[0] = run->log.length;
     run->manifest = manifest;
-    run->shape = (sam_round_shape){manifest->slots, manifest->probes};
+    run->shape = sam_manifest_shape(manifest);
     memcpy(run->id, manifest->id_hex, sizeof run->id);
     return run;
 }
@@ -138,8 +138,8 @@ static bool make_room(gateway_run *run, const sam_round *round)
         run->places = places;
         run->room = room;
     }
-    for (uint32_t slot = 0; slot < run->shape.slots; slot++)
-        if (round->workers[slot] != 0 && gateway_run_worker(run, round->workers[slot]) == NULL)
+    for (size_t i = 0; i < round->record_count; i++)
+        if (gateway_run_worker(run, round->records[i].author) == NULL)
             return false;
     return true;
 }
@@ -148,17 +148,18 @@ static void tally_round(gateway_run *run, const sam_round *round)
 {
     gateway_tally *tally = &run->tally;
     gateway_moment moment = {.committed_ms = round->committed_ms};
-    for (uint32_t slot = 0; slot < run->shape.slots; slot++) {
-        const uint8_t *codes = round->codes + (size_t)slot * run->shape.probes;
+    tally->no_value_slots += run->shape.places - round->record_count;
+    for (size_t i = 0; i < round->record_count; i++) {
+        const sam_record *record = &round->records[i];
         uint32_t valued = 0;
-        for (uint32_t p = 0; p < run->shape.probes; p++) {
-            double value = (double)sam_code_value(codes[p]);
+        for (uint32_t c = 0; c < record->code_count; c++) {
+            double value = (double)sam_code_value(record->codes[c]);
             moment.squares += value * value;
-            valued += sam_code_has_value(codes[p]);
+            valued += sam_code_has_value(record->codes[c]);
         }
         moment.probes += valued;
         tally->no_value_slots += valued == 0;
-        gateway_worker *worker = round->workers[slot] == 0 ? NULL : gateway_run_worker(run, round->workers[slot]);
+        gateway_worker *worker = gateway_run_worker(run, record->author);
         if (worker != NULL) {
             tally->records++;
             worker->records++;

@@ -14,6 +14,7 @@
 typedef struct gathered {
     bool full;
     sam_round round;
+    sam_record *filled;  /* [places], author 0: nobody; codes are Redis' reply's */
     uint8_t *signatures; /* [slots][SAM_SIGNATURE_BYTES], where the run is signed; then without gaps */
     size_t signatures_length;
     char previous_hex[SAM_DIGEST_HEX];
@@ -41,40 +42,51 @@ static sam_status take_slot(gathered *all, const ledger_run *run, const redisRep
         return status;
     while (at < length && bytes[at] >= '0' && bytes[at] <= '9' && worker <= UINT32_MAX)
         worker = 10 * worker + (uint64_t)(bytes[at++] - '0');
-    if (slot >= shape->slots || worker == 0 || worker > UINT32_MAX ||
-        length != at + 1 + shape->probes + signature_bytes(run))
+    if (slot >= shape->places || worker == 0 || worker > UINT32_MAX ||
+        length != at + 1 + shape->codes_most + signature_bytes(run))
         return sam_fail(err, SAM_CORRUPT, "the open round %" PRIu64 " in Redis has a slot of another shape",
                         round->number);
-    round->workers[slot] = (uint32_t)worker;
-    memcpy(round->codes + slot * shape->probes, bytes + at + 1, shape->probes);
+    all->filled[slot] = (sam_record){.round = round->number,
+                                     .place = (uint32_t)slot,
+                                     .author = (uint32_t)worker,
+                                     .weight = 1,
+                                     .loss = SAM_LOSS_NONE,
+                                     .codes = (const uint8_t *)bytes + at + 1,
+                                     .code_count = shape->codes_most};
     if (run->signed_records)
-        memcpy(all->signatures + slot * SAM_SIGNATURE_BYTES, bytes + at + 1 + shape->probes, SAM_SIGNATURE_BYTES);
+        memcpy(all->signatures + slot * SAM_SIGNATURE_BYTES, bytes + at + 1 + shape->codes_most, SAM_SIGNATURE_BYTES);
     return SAM_OK;
 }
 
-static void close_gaps(gathered *all, const ledger_run *run)
+/* The records into the round, in the order of their places, and their signatures beside them without gaps. */
+static sam_status add_records(gathered *all, const ledger_run *run, sam_error *err)
 {
-    for (uint32_t slot = 0; slot < run->shape.slots && run->signed_records; slot++) {
-        if (all->round.workers[slot] == 0)
+    sam_status status = SAM_OK;
+    for (uint32_t slot = 0; slot < run->shape.places && status == SAM_OK; slot++) {
+        if (all->filled[slot].author == 0)
+            continue;
+        status = sam_round_add(&all->round, &all->filled[slot], err);
+        if (!run->signed_records)
             continue;
         memmove(all->signatures + all->signatures_length, all->signatures + (size_t)slot * SAM_SIGNATURE_BYTES,
                 SAM_SIGNATURE_BYTES);
         all->signatures_length += SAM_SIGNATURE_BYTES;
     }
+    return status;
 }
 
 static sam_status take_slots(gathered *all, const ledger_run *run, const redisReply *open, sam_error *err)
 {
     redisReply *const *each;
     size_t count;
-    all->signatures = sam_alloc(run->shape.slots, SAM_SIGNATURE_BYTES);
-    if (all->signatures == NULL)
+    all->signatures = sam_alloc(run->shape.places, SAM_SIGNATURE_BYTES);
+    all->filled = sam_alloc(run->shape.places, sizeof *all->filled);
+    if (all->signatures == NULL || all->filled == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the signatures of a round");
     sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)run->least_slots, &each, &count, err);
     for (size_t i = 0; i + 1 < count && status == SAM_OK; i += 2)
         status = take_slot(all, run, each[i], each[i + 1], err);
-    close_gaps(all, run);
-    return status;
+    return status == SAM_OK ? add_records(all, run, err) : status;
 }
 
 static bool parse_evaluation(sam_evaluation *evaluation, const char *at, const char *sums)
@@ -128,10 +140,9 @@ static sam_status read_gathered(gathered *all, const ledger_run *run, const redi
         status = sam_redis_bytes(each[2], "gather", &chain, &length, err);
     if (status == SAM_OK && !sam_digest_parse(&all->previous, chain))
         status = sam_fail(err, SAM_CORRUPT, "run %s in Redis has no chain", run->id);
-    if (status == SAM_OK)
-        status = sam_round_init(&all->round, &run->shape, head, err);
     if (status != SAM_OK)
         return status;
+    all->round.number = head;
     sam_digest_hex(all->previous_hex, &all->previous);
     status = sam_redis_u64(each[3], "gather", &all->round.committed_ms, err);
     if (status == SAM_OK)
@@ -197,6 +208,7 @@ sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_
             ledger_follower_news(&ledger->follower, run, all.round.number + 1);
     }
     sam_free(all.signatures);
+    sam_free(all.filled);
     sam_round_free(&all.round);
     return status;
 }

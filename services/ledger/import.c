@@ -155,11 +155,10 @@ static sam_status look_at(import *all, const span *bytes, sam_error *err)
         status = sam_round_decode(&round, &all->run->shape, bytes->bytes, bytes->length, err);
     if (status != SAM_OK)
         return status;
-    for (uint32_t slot = 0; slot < all->run->shape.slots; slot++) {
-        all->records += round.workers[slot] != 0;
-        if (round.workers[slot] > all->highest_worker)
-            all->highest_worker = round.workers[slot];
-    }
+    all->records += round.record_count;
+    for (size_t i = 0; i < round.record_count; i++)
+        if (round.records[i].author > all->highest_worker)
+            all->highest_worker = round.records[i].author;
     status = keep_evaluations(all, &round, err);
     sam_round_free(&round);
     return status;

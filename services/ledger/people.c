@@ -199,7 +199,7 @@ static json_t *summary(const ledger_run *run, const ledger_view *view)
 {
     return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "run", run->id, "name", run->name, "status", view->status,
                      "head", (json_int_t)view->head, "rounds", (json_int_t)run->rounds, "slots",
-                     (json_int_t)run->shape.slots, "workers", (json_int_t)view->active_workers);
+                     (json_int_t)run->shape.places, "workers", (json_int_t)view->active_workers);
 }
 
 static int by_round(const void *left, const void *right)
@@ -231,7 +231,7 @@ static json_t *evaluations_of(const ledger_view *view)
 
 double ledger_epsilon(const ledger_run *run, uint64_t head)
 {
-    return sam_privacy_epsilon(&run->privacy, run->shape.probes, head * run->shape.slots);
+    return sam_privacy_epsilon(&run->privacy, run->shape.codes_most, head * run->shape.places);
 }
 
 /* Numbers of the workers whose codes do not stand up. */

@@ -89,7 +89,7 @@ static ledger_run *remember(const sam_manifest *manifest)
         return NULL;
     memcpy(run->id, manifest->id_hex, sizeof run->id);
     run->name = sam_strdup(manifest->name);
-    run->shape = (sam_round_shape){manifest->slots, manifest->probes};
+    run->shape = sam_manifest_shape(manifest);
     run->rounds = manifest->rounds;
     run->chunks = manifest->evaluation.chunks;
     run->lease_ms = manifest->lease_ms;

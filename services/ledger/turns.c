@@ -21,7 +21,7 @@
 static bool fits(const ledger_run *run, const sam_result *result)
 {
     if (result->kind == SAM_WORK_SLOT)
-        return result->index < run->shape.slots && result->code_count == run->shape.probes &&
+        return result->index < run->shape.places && result->code_count == run->shape.codes_most &&
                result->round < run->rounds;
     return result->index < run->chunks && result->round <= run->rounds &&
            result->evaluation.loss_micro <= CHUNK_LOSS_MAX && result->evaluation.examples <= CHUNK_EXAMPLES_MAX;

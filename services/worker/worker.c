@@ -90,7 +90,7 @@ static sam_status open_kept(sam_worker *worker, sam_error *err)
     sam_status status = sam_kept_open(&worker->kept, worker->options->log, worker->manifest, &past, err);
     if (status != SAM_OK || past == NULL)
         return status;
-    status = sam_replica_apply_log(worker->replica, past, sam_samlog_rounds(past), err);
+    status = sam_replica_put_log(worker->replica, past, sam_samlog_rounds(past), err);
     sam_session_go_on(worker->session, sam_samlog_chain(past));
     sam_log_info("goes on after the %llu rounds in %s", (unsigned long long)sam_samlog_rounds(past),
                  worker->options->log);
@@ -123,7 +123,7 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
     const sam_trainer_parts parts = {worker->engine, worker->replica, worker->manifest, worker->train, options->cache};
     if (status == SAM_OK)
         status = sam_trainer_new(&worker->trainer, &parts, err);
-    if (status == SAM_OK && (worker->codes = sam_alloc(worker->manifest->probes, 1)) == NULL)
+    if (status == SAM_OK && (worker->codes = sam_alloc(sam_mode_codes(worker->manifest), 1)) == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory");
     if (status == SAM_OK && worker->manifest->signed_records)
         status = open_key(worker, err);
@@ -186,7 +186,7 @@ static void write_status(const sam_worker *worker)
 static sam_status take_reply(sam_worker *worker, const sam_sync_reply *reply, sam_error *err)
 {
     sam_status status =
-        sam_replica_learn_encoded(worker->replica, reply->rounds, reply->round_lengths, reply->round_count, err);
+        sam_replica_put_encoded(worker->replica, reply->rounds, reply->round_lengths, reply->round_count, err);
     uint64_t rounds = sam_replica_rounds(worker->replica);
     if (status == SAM_OK && rounds >= reply->head) /* else the next reply brings more, and one move does for all */
         status = sam_replica_seek(worker->replica, rounds, err);
@@ -231,16 +231,20 @@ static sam_status sync(sam_worker *worker, bool leaving, sam_error *err)
 
 static sam_status compute_slot(sam_worker *worker, const sam_lease *lease, sam_error *err)
 {
-    double loss;
-    sam_status status = sam_trainer_slot(worker->trainer, lease->round, lease->index, worker->codes, &loss, err);
+    sam_record record = {.round = lease->round, .place = lease->index};
+    sam_status status = sam_trainer_record(worker->trainer, &record, err);
     if (status != SAM_OK)
         return status;
+    memcpy(worker->codes, record.codes, record.code_count);
     worker->result.codes = worker->codes;
-    worker->result.code_count = worker->manifest->probes;
+    worker->result.code_count = record.code_count;
+    worker->result.weight = record.weight;
+    worker->result.loss = record.loss;
     worker->slots++;
     sam_beginning_passed(&worker->beginning, "slot");
     sam_beginning_say(&worker->beginning);
-    sam_log_debug("round %llu slot %u: loss %.4f", (unsigned long long)lease->round, lease->index, loss);
+    sam_log_debug("round %llu slot %u: loss %.4f", (unsigned long long)lease->round, lease->index,
+                  sam_loss_in_nats(record.loss));
     return SAM_OK;
 }
 

@@ -53,19 +53,36 @@ static uint64_t next_random(work *w)
     return w->random;
 }
 
-static sam_status encode_rounds(work *w, sam_round *round, const sam_round_shape *shape, sam_error *err)
+static sam_status fill_round(work *w, sam_round *round, sam_error *err)
 {
+    sam_status status = SAM_OK;
+    for (uint32_t slot = 0; slot < SLOTS && status == SAM_OK; slot++) {
+        uint8_t code = sam_code_encode((double)(int64_t)(next_random(w) >> 44) - (1 << 19));
+        const sam_record record = {.round = round->number,
+                                   .place = slot,
+                                   .author = 1,
+                                   .weight = 1,
+                                   .loss = SAM_LOSS_NONE,
+                                   .codes = &code,
+                                   .code_count = 1};
+        status = sam_round_add(round, &record, err);
+    }
+    return status;
+}
+
+static sam_status encode_rounds(work *w, sam_error *err)
+{
+    const sam_round_shape shape = sam_manifest_shape(&w->manifest);
     sam_digest chain = w->manifest.id;
     sam_status status = SAM_OK;
     for (uint64_t r = 0; status == SAM_OK && r < w->manifest.rounds; r++) {
         size_t before = w->log.length;
-        round->number = r;
-        for (size_t slot = 0; slot < SLOTS; slot++) {
-            round->workers[slot] = 1;
-            round->codes[slot] = sam_code_encode((double)(int64_t)(next_random(w) >> 44) - (1 << 19));
-        }
-        status = sam_round_encode(&w->log, round, shape, &chain, err);
-        chain = round->chain;
+        sam_round round = {.number = r};
+        status = fill_round(w, &round, err);
+        if (status == SAM_OK)
+            status = sam_round_encode(&w->log, &round, &shape, &chain, err);
+        chain = round.chain;
+        sam_round_free(&round);
         w->lengths[r] = w->log.length - before;
     }
     const uint8_t *at = w->log.bytes;
@@ -76,18 +93,12 @@ static sam_status encode_rounds(work *w, sam_round *round, const sam_round_shape
 
 static sam_status make_log(work *w, sam_error *err)
 {
-    const sam_round_shape shape = {w->manifest.slots, w->manifest.probes};
-    sam_round round = {0};
     w->rounds = sam_alloc(w->manifest.rounds, sizeof *w->rounds);
     w->lengths = sam_alloc(w->manifest.rounds, sizeof *w->lengths);
     if (w->rounds == NULL || w->lengths == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for a log of %llu rounds",
                         (unsigned long long)w->manifest.rounds);
-    sam_status status = sam_round_init(&round, &shape, 0, err);
-    if (status == SAM_OK)
-        status = encode_rounds(w, &round, &shape, err);
-    sam_round_free(&round);
-    return status;
+    return encode_rounds(w, err);
 }
 
 static size_t tensor_bytes(const work *w, const sam_model_tensor *tensor)
@@ -228,7 +239,9 @@ static sam_status catch_up(work *w, double *wall, double *cpu, sam_error *err)
 {
     uint64_t began = sam_monotonic_ns();
     double cpu_before = cpu_seconds();
-    sam_status status = sam_replica_apply_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
+    sam_status status = sam_replica_put_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
+    if (status == SAM_OK)
+        status = sam_replica_seek(w->replica, w->manifest.rounds, err);
     *wall = seconds_since(began);
     *cpu = cpu_seconds() - cpu_before;
     return status;

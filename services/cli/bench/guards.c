@@ -97,11 +97,11 @@ static sam_status compose(trial *t, sam_error *err)
 {
     const request *asked = &t->of->asked;
     static const sam_guard KINDS[GUARDS] = {
-        [CLIP] = {.kind = SAM_GUARD_CLIP, .clip = 1024},
-        [TRIMMED] = {.kind = SAM_GUARD_TRIMMED, .clip = 1024, .trim = 64},
-        [MEDIAN] = {.kind = SAM_GUARD_MEDIAN, .clip = 1024, .cap = 512},
-        [CLIP_CHECKED] = {.kind = SAM_GUARD_CLIP, .clip = 1024},
-        [MEDIAN_CHECKED] = {.kind = SAM_GUARD_MEDIAN, .clip = 1024, .cap = 512},
+        [CLIP] = {.kind = SAM_GUARD_CLIP},
+        [TRIMMED] = {.kind = SAM_GUARD_TRIMMED, .trim = 64},
+        [MEDIAN] = {.kind = SAM_GUARD_MEDIAN, .cap = 512},
+        [CLIP_CHECKED] = {.kind = SAM_GUARD_CLIP},
+        [MEDIAN_CHECKED] = {.kind = SAM_GUARD_MEDIAN, .cap = 512},
     };
     sam_manifest draft;
     char name[] = "guards";
@@ -113,9 +113,9 @@ static sam_status compose(trial *t, sam_error *err)
     draft.seed = asked->seed;
     draft.rounds = asked->rounds;
     draft.slots = (uint32_t)asked->slots;
-    draft.update.guard = KINDS[t->guard];
+    draft.guard = KINDS[t->guard];
     if (asked->rate > 0)
-        draft.update.rate = sam_rate_of(asked->rate, draft.eta_log2);
+        draft.size.rate = sam_rate_of(asked->rate, draft.eta_log2);
     sam_status status = draft.task == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
                                            : sam_manifest_compose(&t->manifest, &draft, err);
     sam_free(draft.task);
@@ -125,32 +125,33 @@ static sam_status compose(trial *t, sam_error *err)
 static sam_status fill_round(trial *t, sam_round *round, sam_error *err)
 {
     sam_status status = SAM_OK;
-    uint8_t honest[SAM_PROBES_MAX];
-    uint32_t probes = t->manifest->probes;
+    uint8_t sent[SAM_PROBES_MAX];
     for (uint32_t slot = 0; slot < t->manifest->slots && status == SAM_OK; slot++) {
         if (sam_shutdown_asked())
             return sam_fail(err, SAM_CANCELLED, "stopped");
-        status = sam_trainer_slot(t->trainer, round->number, slot, honest, NULL, err);
-        uint8_t *sent = round->codes + (size_t)slot * probes;
-        bool hostile = is_hostile(t, slot);
-        for (uint32_t p = 0; p < probes; p++)
-            sent[p] = hostile ? spoil(t, round->number, slot, p, honest[p]) : honest[p];
-        if (hostile)
-            check(t, round->number, slot, honest, sent);
-        round->workers[slot] = slot + 1;
+        sam_record record = {.round = round->number, .place = slot, .author = slot + 1};
+        status = sam_trainer_record(t->trainer, &record, err);
+        if (status != SAM_OK)
+            return status;
+        if (is_hostile(t, slot)) {
+            for (uint32_t p = 0; p < record.code_count; p++)
+                sent[p] = spoil(t, round->number, slot, p, record.codes[p]);
+            check(t, round->number, slot, record.codes, sent);
+            record.codes = sent;
+        }
+        status = sam_round_add(round, &record, err);
     }
     return status;
 }
 
 static sam_status one_round(trial *t, uint64_t number, sam_error *err)
 {
-    const sam_round_shape shape = {t->manifest->slots, t->manifest->probes};
-    sam_round round = {0};
-    sam_status status = sam_round_init(&round, &shape, number, err);
+    sam_round round = {.number = number};
+    sam_status status = fill_round(t, &round, err);
     if (status == SAM_OK)
-        status = fill_round(t, &round, err);
+        status = sam_replica_put(t->replica, number, round.records, round.record_count, err);
     if (status == SAM_OK)
-        status = sam_replica_apply(t->replica, &round, err);
+        status = sam_replica_seek(t->replica, number + 1, err);
     sam_round_free(&round);
     return status;
 }

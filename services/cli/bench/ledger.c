@@ -118,6 +118,7 @@ static sam_status create_run(stage *s, sam_error *err)
     static char name[] = "bench", task[] = "{}";
     const request *asked = &s->asked;
     const sam_manifest draft = {.name = name,
+                                .mode = &sam_mode_sync,
                                 .task = task,
                                 .seed = 1,
                                 .rounds = 1000000000,
@@ -130,7 +131,7 @@ static sam_status create_run(stage *s, sam_error *err)
                                 .log2_k = 20,
                                 .eta_log2 = -30,
                                 .trainable = {.end_block = 1},
-                                .update = {.rate = 1, .guard = {.clip = 1024}},
+                                .size = {.rate = 1, .clip = 1024},
                                 .evaluation = {.chunks = 1},
                                 .lease_ms = 3600000};
     sam_status status = sam_manifest_compose(&s->manifest, &draft, err);
@@ -170,17 +171,14 @@ static sam_status open_fleet(stage *s, sam_error *err)
 
 static sam_status check_round(const sam_samlog *log, uint64_t number, sam_error *err)
 {
-    const sam_manifest *manifest = sam_samlog_manifest(log);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
-    size_t length, wrong = 0;
+    size_t wrong = 0;
     sam_round round;
-    const uint8_t *bytes = sam_samlog_round(log, number, &length);
-    sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
+    sam_status status = sam_samlog_decode(log, number, &round, err);
     if (status != SAM_OK)
         return status;
-    for (uint32_t slot = 0; slot < shape.slots; slot++)
-        for (uint32_t p = 0; p < shape.probes; p++)
-            wrong += round.codes[slot * shape.probes + p] != cli_fleet_code(number, slot, p);
+    for (size_t i = 0; i < round.record_count; i++)
+        for (uint32_t p = 0; p < round.records[i].code_count; p++)
+            wrong += round.records[i].codes[p] != cli_fleet_code(number, round.records[i].place, p);
     sam_round_free(&round);
     return wrong == 0 ? SAM_OK
                       : sam_fail(err, SAM_MISMATCH, "round %llu of the log has %zu codes that nobody sent",

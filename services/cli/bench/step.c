@@ -137,23 +137,18 @@ static void close_all(work *w)
 /* The update that every worker makes once the round is committed; the codes' values do not matter to its time. */
 static sam_status update(work *w, uint64_t number, sam_error *err)
 {
-    const sam_round_shape shape = {w->manifest.slots, w->manifest.probes};
-    sam_round round = {0};
-    sam_status status = sam_round_init(&round, &shape, number, err);
-    if (status == SAM_OK) {
-        round.workers[0] = 1;
-        memset(round.codes, 0x38, shape.probes);
-        status = sam_replica_apply(w->replica, &round, err);
-    }
-    sam_round_free(&round);
-    return status;
+    uint8_t codes[SAM_PROBES_MAX];
+    memset(codes, 0x38, sizeof codes);
+    const sam_record record = {.round = number, .author = 1, .codes = codes, .code_count = w->manifest.probes};
+    sam_status status = sam_replica_put(w->replica, number, &record, 1, err);
+    return status == SAM_OK ? sam_replica_seek(w->replica, number + 1, err) : status;
 }
 
 static sam_status step(work *w, uint64_t number, sam_profile *profile, uint64_t *update_ns, sam_error *err)
 {
     const sam_perturbation perturbation = {
         .tuned = sam_replica_tuned(w->replica),
-        .first_probe = sam_manifest_probe(&w->manifest, number, 0),
+        .first_probe = w->manifest.mode->number(&w->manifest, number, 0, 0).direction,
         .probes = w->manifest.probes,
         .estimator = w->manifest.estimator,
         .epsilon = (float)sam_manifest_epsilon(&w->manifest),

@@ -96,15 +96,15 @@ static sam_status close_in(search *s, uint64_t ends[2], double values[2], sam_er
     return status;
 }
 
-static void tell_record(cli_found *found, json_t *records, const sam_round *round, uint32_t slot, uint32_t probes)
+static void tell_record(cli_found *found, json_t *records, const sam_record *record)
 {
-    char *codes = sam_alloc(2 * (size_t)probes + 1, 1);
+    char *codes = sam_alloc(2 * (size_t)record->code_count + 1, 1);
     if (codes == NULL)
         return;
-    sam_hex(codes, round->codes + (size_t)slot * probes, probes);
-    json_array_append_new(records, json_pack("{s:I, s:I, s:s}", "slot", (json_int_t)slot, "worker",
-                                             (json_int_t)round->workers[slot], "codes", codes));
-    cli_found_say(found, "record", NULL, NULL, "slot %u of worker %u, codes %s", slot, round->workers[slot], codes);
+    sam_hex(codes, record->codes, record->code_count);
+    json_array_append_new(records, json_pack("{s:I, s:I, s:s}", "slot", (json_int_t)record->place, "worker",
+                                             (json_int_t)record->author, "codes", codes));
+    cli_found_say(found, "record", NULL, NULL, "slot %u of worker %u, codes %s", record->place, record->author, codes);
     sam_free(codes);
 }
 
@@ -125,8 +125,8 @@ static sam_status tell_culprit(search *s, const uint64_t ends[2], const double v
         cli_found_say(&s->found, NULL, "after", cli_json_real(values[1]), " ");
         cli_found_say(&s->found, NULL, "evaluations", json_incref(s->evaluated), " ");
     }
-    for (uint32_t slot = 0; status == SAM_OK && slot < manifest->slots; slot++)
-        tell_record(&s->found, records, &round, slot, manifest->probes);
+    for (size_t i = 0; status == SAM_OK && i < round.record_count; i++)
+        tell_record(&s->found, records, &round.records[i]);
     cli_found_say(&s->found, NULL, "records", records, " ");
     sam_round_free(&round);
     return status;

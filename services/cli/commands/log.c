@@ -71,25 +71,25 @@ static void print_evaluation(const sam_evaluation *one)
            100 * (double)one->correct / examples, (double)one->loss_micro / 1e6 / examples);
 }
 
-static bool is_shown(const selection *shown, const sam_round *round, uint32_t slot)
+static bool is_shown(const selection *shown, const sam_record *record)
 {
-    return shown->worker == 0 || round->workers[slot] == shown->worker;
+    return shown->worker == 0 || record->author == shown->worker;
 }
 
-static bool has_shown(const selection *shown, const sam_round *round, uint32_t slots)
+static bool has_shown(const selection *shown, const sam_round *round)
 {
-    for (uint32_t slot = 0; slot < slots; slot++)
-        if (is_shown(shown, round, slot))
+    for (size_t i = 0; i < round->record_count; i++)
+        if (is_shown(shown, &round->records[i]))
             return true;
     return false;
 }
 
-static void print_record(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+static void print_record(const sam_round *round, const sam_manifest *manifest, const sam_record *record)
 {
-    bool removed = sam_parent_removes(&manifest->parent, round->number, round->workers[slot]);
-    printf(removed ? " (%u:" : " %u:", round->workers[slot]);
-    for (uint32_t p = 0; p < manifest->probes; p++)
-        printf("%02x", round->codes[(size_t)slot * manifest->probes + p]);
+    bool removed = sam_parent_removes(&manifest->parent, round->number, record->author);
+    printf(removed ? " (%u:" : " %u:", record->author);
+    for (uint32_t c = 0; c < record->code_count; c++)
+        printf("%02x", record->codes[c]);
     if (removed)
         printf(")");
 }
@@ -100,26 +100,28 @@ static void print_round(const sam_round *round, const sam_manifest *manifest, co
     format_time(round->committed_ms, when);
     sam_digest_hex(chain, &round->chain);
     printf("%llu %s %.12s", (unsigned long long)round->number, when, chain);
-    for (uint32_t slot = 0; slot < manifest->slots; slot++)
-        if (is_shown(shown, round, slot))
-            print_record(round, manifest, slot);
+    for (size_t i = 0; i < round->record_count; i++)
+        if (is_shown(shown, &round->records[i]))
+            print_record(round, manifest, &round->records[i]);
     printf("\n");
     for (size_t i = 0; shown->as == FULL && i < round->evaluation_count; i++)
         print_evaluation(&round->evaluations[i]);
 }
 
-static json_t *record_json(const sam_round *round, const sam_manifest *manifest, uint32_t slot)
+static json_t *record_json(const sam_round *round, const sam_manifest *manifest, const sam_record *record)
 {
     json_t *values = json_array();
-    for (uint32_t p = 0; p < manifest->probes; p++) {
-        uint8_t code = round->codes[(size_t)slot * manifest->probes + p];
-        json_array_append_new(values, sam_code_has_value(code) ? json_integer(sam_code_value(code)) : json_null());
-    }
-    json_t *record =
-        json_pack("{s:i, s:I, s:o}", "slot", (int)slot, "worker", (json_int_t)round->workers[slot], "values", values);
-    if (sam_parent_removes(&manifest->parent, round->number, round->workers[slot]))
-        json_object_set_new(record, "removed", json_true());
-    return record;
+    for (uint32_t c = 0; c < record->code_count; c++)
+        json_array_append_new(values, sam_code_has_value(record->codes[c])
+                                          ? json_integer(sam_code_value(record->codes[c]))
+                                          : json_null());
+    json_t *value = json_pack("{s:I, s:I, s:o}", "slot", (json_int_t)record->place, "worker",
+                              (json_int_t)record->author, "values", values);
+    if (record->loss != SAM_LOSS_NONE)
+        json_object_set_new(value, "loss", json_real(sam_loss_in_nats(record->loss)));
+    if (sam_parent_removes(&manifest->parent, round->number, record->author))
+        json_object_set_new(value, "removed", json_true());
+    return value;
 }
 
 static void print_json(const sam_round *round, const sam_manifest *manifest, const selection *shown)
@@ -127,9 +129,9 @@ static void print_json(const sam_round *round, const sam_manifest *manifest, con
     char chain[SAM_DIGEST_HEX];
     json_t *records = json_array(), *evaluations = json_array();
     sam_digest_hex(chain, &round->chain);
-    for (uint32_t slot = 0; slot < manifest->slots; slot++)
-        if (is_shown(shown, round, slot))
-            json_array_append_new(records, record_json(round, manifest, slot));
+    for (size_t i = 0; i < round->record_count; i++)
+        if (is_shown(shown, &round->records[i]))
+            json_array_append_new(records, record_json(round, manifest, &round->records[i]));
     for (size_t i = 0; i < round->evaluation_count; i++) {
         const sam_evaluation *one = &round->evaluations[i];
         json_array_append_new(evaluations, json_pack("{s:I, s:I, s:I, s:I}", "round", (json_int_t)one->at, "examples",
@@ -153,7 +155,7 @@ static sam_status print_log(const sam_samlog *log, const selection *shown, sam_e
         sam_status status = sam_samlog_decode(log, r, &round, err);
         if (status != SAM_OK)
             return status;
-        if (has_shown(shown, &round, manifest->slots)) {
+        if (has_shown(shown, &round)) {
             if (shown->as == JSON)
                 print_json(&round, manifest, shown);
             else

@@ -37,7 +37,7 @@ sam_status cli_moment_restore(sam_replica **replica, const sam_model *model, con
                         (unsigned long long)there, (unsigned long long)round);
     sam_status status = sam_replica_new(replica, model, sam_samlog_manifest(log), err);
     if (status == SAM_OK)
-        status = sam_replica_apply_log(*replica, log, round == UINT64_MAX ? there : round, err);
+        status = sam_replica_put_log(*replica, log, round == UINT64_MAX ? there : round, err);
     return status;
 }
 

@@ -108,21 +108,17 @@ double cli_worker_agreement(const cli_worker_check *worker)
 
 /* ---- computing ---- */
 
-static sam_status recheck_slot(cli_recheck *check, cli_examiner *examiner, const sam_round *round, uint32_t slot,
-                               uint8_t *codes, sam_error *err)
+static sam_status recheck_record(cli_recheck *check, cli_examiner *examiner, const sam_record *record, sam_error *err)
 {
-    uint32_t probes = sam_samlog_manifest(examiner->moment.log)->probes;
-    const cli_code_difference of = {.round = round->number, .slot = slot, .worker = round->workers[slot]};
-    sam_status status = sam_replica_seek(examiner->moment.replica, round->number, err);
-    if (status == SAM_OK)
-        status = sam_trainer_slot(examiner->trainer, round->number, slot, codes, NULL, err);
-    if (status == SAM_OK && !cli_recheck_add(check, &of, round->codes + (size_t)slot * probes, codes, probes))
+    const cli_code_difference of = {.round = record->round, .slot = record->place, .worker = record->author};
+    sam_record here = {.round = record->round, .place = record->place, .author = record->author};
+    sam_status status = sam_trainer_record(examiner->trainer, &here, err);
+    if (status == SAM_OK && !cli_recheck_add(check, &of, record->codes, here.codes, here.code_count))
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory for what differs");
     return status;
 }
 
 typedef struct sweep {
-    uint8_t *codes;
     uint64_t done, total; /* slots of the sample */
     const cli_score_watcher *watcher;
 } sweep;
@@ -136,8 +132,9 @@ static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint
     for (uint32_t slot = 0; status == SAM_OK && slot < manifest->slots; slot++) {
         if (!cli_recheck_takes(check, &manifest->id, number, slot))
             continue;
-        if (round.workers[slot] != 0) /* nobody computed it otherwise */
-            status = recheck_slot(check, examiner, &round, slot, now->codes, err);
+        const sam_record *record = sam_round_at(&round, slot);
+        if (record != NULL) /* nobody computed it otherwise */
+            status = recheck_record(check, examiner, record, err);
         if (status == SAM_OK && !now->watcher->step(now->watcher->user, (size_t)++now->done, (size_t)now->total))
             status = sam_fail(err, SAM_CANCELLED, "told to stop");
     }
@@ -149,15 +146,12 @@ sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const cli
 {
     const sam_manifest *manifest = sam_samlog_manifest(examiner->moment.log);
     uint64_t rounds = sam_samlog_rounds(examiner->moment.log);
-    sweep now = {.codes = sam_alloc(manifest->probes, 1), .watcher = watcher};
-    if (now.codes == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    sweep now = {.watcher = watcher};
     check->from = manifest->parent.round < rounds ? manifest->parent.round : rounds;
     now.total = count_slots(check, manifest, rounds);
     sam_status status = SAM_OK;
     for (uint64_t r = check->from; r < rounds && status == SAM_OK; r++)
         status = recheck_round(check, examiner, r, &now, err);
-    sam_free(now.codes);
     return status;
 }
 

@@ -113,18 +113,13 @@ typedef struct results {
 
 static sam_status count_records(const sam_samlog *log, results *found, sam_error *err)
 {
-    const sam_manifest *manifest = sam_samlog_manifest(log);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
     found->rounds = sam_samlog_rounds(log);
     for (uint64_t r = 0; r < found->rounds; r++) {
-        size_t length;
-        sam_round round = {0};
-        const uint8_t *bytes = sam_samlog_round(log, r, &length);
-        sam_status status = sam_round_decode(&round, &shape, bytes, length, err);
+        sam_round round;
+        sam_status status = sam_samlog_decode(log, r, &round, err);
         if (status != SAM_OK)
             return status;
-        for (uint32_t slot = 0; slot < shape.slots; slot++)
-            found->records += round.workers[slot] != 0;
+        found->records += round.record_count;
         sam_round_free(&round);
     }
     return SAM_OK;

@@ -259,7 +259,7 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
     if (set->epsilon > 0)
         set_epsilon(&draft, set->epsilon);
     if (set->rate > 0)
-        draft.update.rate = sam_rate_of(set->rate, draft.eta_log2);
+        draft.size.rate = sam_rate_of(set->rate, draft.eta_log2);
     draft.signed_records = set->signed_records;
     draft.verify_rate = (uint32_t)llround(set->verify_rate * 256);
     if (set->blocks > 0)
