@@ -13,15 +13,14 @@ static sam_samlog *a_log(void)
     sam_error err = {0};
     uint64_t chance = 5;
     assert_int_equal(sam_manifest_compose(&manifest, &draft, &err), SAM_OK);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(manifest);
     sam_digest chain = manifest->id;
     sam_samlog_put_head(&out, manifest);
     for (uint64_t r = 0; r < ROUNDS; r++) {
         sam_buffer bytes = {0};
         sam_round round = test_round(&chance, &shape, r);
-        for (uint32_t s = 0; s < shape.slots; s++)
-            if (round.workers[s] != 0)
-                round.workers[s] = (uint32_t)((r + s) % 4 + 1);
+        for (size_t i = 0; i < round.record_count; i++)
+            round.records[i].author = (uint32_t)((r + round.records[i].place) % 4 + 1);
         assert_int_equal(sam_round_encode(&bytes, &round, &shape, &chain, &err), SAM_OK);
         chain = round.chain;
         sam_samlog_put_round(&out, bytes.bytes, bytes.length);

@@ -39,11 +39,11 @@ typedef struct field {
     unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is given (see is_given) */
 } field;
 
-static const char *const OBJECTIVES[] = {"choice", "completion", "metric", NULL};
+static const char *const OBJECTIVES[] = {"choice", "completion", NULL};
 static const char *const ESTIMATORS[] = {"two-point", "one-sided", NULL};
 static const char *const FAMILIES[] = {"sketch", "rademacher", "gaussian", NULL};
 static const char *const SCHEDULES[] = {"constant", "linear", "cosine", "inverse", NULL};
-static const char *const NORMALISERS[] = {"none", "running", "first", NULL};
+static const char *const SCALES[] = {"fixed", "running", "first", NULL};
 static const char *const GUARDS[] = {"clip", "trimmed", "median", NULL};
 
 #define AT(member)        offsetof(sam_manifest, member)
@@ -77,6 +77,7 @@ static const field FIELDS[] = {
      BIT(SAM_SKETCH)},
     {"directions.log2_pool", FIELD_COUNT, AT(log2_pool), 0, 40, NULL, AT(family),
      BIT(SAM_DENSE_RADEMACHER) | BIT(SAM_DENSE_GAUSSIAN)},
+    {"directions.epoch_rounds", FIELD_DECIMAL, AT(epoch_rounds), 1, SAM_ROUNDS_MAX, NULL, 0, OPTIONAL},
     {"eta_log2", FIELD_SIGNED, AT(eta_log2), BETWEEN(-60, 0)},
     {"trainable.blocks", FIELD_BLOCKS, AT(trainable.first_block), BETWEEN(0, BLOCKS_MAX)},
     {"trainable.embeddings", FIELD_FLAG, AT(trainable.embeddings), PLAIN},
@@ -87,9 +88,10 @@ static const field FIELDS[] = {
     {"schedule.warmup", FIELD_DECIMAL, AT(size.schedule.warmup), BETWEEN(0, SAM_ROUNDS_MAX)},
     {"schedule.horizon", FIELD_DECIMAL, AT(size.schedule.horizon), BETWEEN(0, SAM_ROUNDS_MAX)},
     {"schedule.floor", FIELD_COUNT, AT(size.schedule.floor), BETWEEN(0, 65536)},
-    {"normaliser.kind", FIELD_CHOICE, AT(size.scale.kind), NAMED(NORMALISERS)},
-    {"normaliser.shift", FIELD_COUNT, AT(size.scale.shift), 0, 20, NULL, AT(size.scale.kind), BIT(SAM_SCALE_RUNNING)},
-    {"normaliser.window", FIELD_COUNT, AT(size.scale.window), 1, (uint64_t)1 << 31, NULL, AT(size.scale.kind),
+    {"scale.kind", FIELD_CHOICE, AT(size.scale.kind), NAMED(SCALES)},
+    {"scale.rms", FIELD_COUNT, AT(size.scale.rms), 1, 1 << 26, NULL, AT(size.scale.kind), BIT(SAM_SCALE_FIXED)},
+    {"scale.shift", FIELD_COUNT, AT(size.scale.shift), 0, 20, NULL, AT(size.scale.kind), BIT(SAM_SCALE_RUNNING)},
+    {"scale.window", FIELD_COUNT, AT(size.scale.window), 1, (uint64_t)1 << 31, NULL, AT(size.scale.kind),
      BIT(SAM_SCALE_FIRST)},
     {"guard.kind", FIELD_CHOICE, AT(guard.kind), NAMED(GUARDS)},
     {"guard.clip", FIELD_COUNT, AT(size.clip), BETWEEN(256, 1 << 24)},
@@ -98,6 +100,7 @@ static const field FIELDS[] = {
     {"evaluation.every", FIELD_COUNT, AT(evaluation.every), BETWEEN(0, (uint64_t)1 << 31)},
     {"evaluation.chunks", FIELD_COUNT, AT(evaluation.chunks), BETWEEN(1, SAM_CHUNKS_MAX)},
     {"lease_ms", FIELD_COUNT, AT(lease_ms), BETWEEN(100, 86400000)},
+    {"lag", FIELD_COUNT, AT(lag), 1, SAM_LAG_MAX, NULL, 0, OPTIONAL},
     {"quorum.after_ms", FIELD_COUNT, AT(quorum.after_ms), 1, 86400000, NULL, 0, OPTIONAL},
     {"quorum.slots", FIELD_COUNT, AT(quorum.slots), 1, SAM_SLOTS_MAX, NULL, 0, OPTIONAL},
     {"verify_rate", FIELD_COUNT, AT(verify_rate), 1, 256, NULL, 0, OPTIONAL},
@@ -160,6 +163,8 @@ static bool is_given(const field *f, const sam_manifest *manifest)
         return *(char *const *)value != NULL;
     case FIELD_FLAG:
         return *(const bool *)value;
+    case FIELD_DECIMAL:
+        return *(const uint64_t *)value != 0;
     default:
         return *(const uint32_t *)value != 0;
     }
@@ -459,11 +464,14 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
                         manifest->probes);
+    if (manifest->epoch_rounds > 0 && (manifest->rounds - 1) / manifest->epoch_rounds >= SAM_EPOCHS_MAX)
+        return sam_fail(err, SAM_INVALID,
+                        "directions.epoch_rounds: must be at least rounds / %u, so that a run has at most %u epochs",
+                        SAM_EPOCHS_MAX, SAM_EPOCHS_MAX);
     if (trainable->first_block == trainable->end_block && !trainable->embeddings && !trainable->final_norm)
         return sam_fail(err, SAM_INVALID,
                         "trainable.blocks: must not be empty where neither embeddings nor the final "
                         "norm train");
-    ((sam_manifest *)(uintptr_t)manifest)->size.scale.rms = 256; /* FORMAT 1 */
     sam_status status = manifest->mode->check(manifest, err);
     return status == SAM_OK ? check_privacy(&manifest->privacy, manifest->verify_rate, err) : status;
 }

@@ -24,15 +24,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SAM_MANIFEST_FORMAT "samara-run/1"
+#define SAM_MANIFEST_FORMAT "samara-run/2"
 #define SAM_SLOTS_MAX       4096u
 #define SAM_PROBES_MAX      256u
 #define SAM_BATCH_MAX       65536u
 #define SAM_CHUNKS_MAX      1024u
+#define SAM_LAG_MAX         64u
+#define SAM_EPOCHS_MAX      4096u
 #define SAM_ROUNDS_MAX      ((uint64_t)1 << 40)   /* so that the number of a probe fits 64 bits */
 #define SAM_MANIFEST_MAX    ((size_t)1024 * 1024) /* bytes of canonical text */
 
-typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION, SAM_OBJECTIVE_METRIC } sam_objective;
+typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION } sam_objective;
 typedef enum sam_estimator { SAM_TWO_POINT, SAM_ONE_SIDED } sam_estimator;
 
 /* Which tensors train: blocks [first_block, end_block), and the tensors around them. */

@@ -31,12 +31,12 @@ static void the_golden_manifest_has_the_id_that_python_computed(void **state)
     assert_string_equal(manifest->id_hex, GOLDEN_ID);
     assert_memory_equal(manifest->text, GOLDEN, sizeof GOLDEN_MANIFEST);
     assert_int_equal(manifest->text_length, sizeof GOLDEN_MANIFEST);
-    assert_true(manifest->seed == UINT64_MAX && manifest->rounds == 2000 && manifest->update.rate == 1200000);
+    assert_true(manifest->seed == UINT64_MAX && manifest->rounds == 2000 && manifest->size.rate == 1200000);
     assert_true(manifest->balance && manifest->trainable.norms && !manifest->trainable.embeddings);
     assert_true(manifest->trainable.first_block == 24 && manifest->trainable.end_block == 30);
-    assert_int_equal(manifest->update.schedule.kind, SAM_SCHEDULE_INVERSE);
-    assert_int_equal(manifest->update.normaliser.shift, 6);
-    assert_true(sam_manifest_probe(manifest, 5, 2) == (5 * 3 + 2) * 2);
+    assert_int_equal(manifest->size.schedule.kind, SAM_SCHEDULE_INVERSE);
+    assert_int_equal(manifest->size.scale.shift, 6);
+    assert_true(manifest->mode->number(manifest, 5, 2, 0).direction == (5 * 3 + 2) * 2);
     assert_true(sam_manifest_epsilon(manifest) == 1.0 / 512 && sam_manifest_quantum(manifest) == 1.0 / 256);
     sam_manifest_free(manifest);
 }
@@ -184,8 +184,7 @@ static sam_manifest any_draft(uint64_t *random)
 {
     static char kernel[] = "avx2";
     sam_manifest draft = test_draft();
-    draft.mode = (sam_mode)test_below(random, 3);
-    draft.objective = (sam_objective)test_below(random, 3);
+    draft.objective = (sam_objective)test_below(random, 2);
     draft.estimator = (sam_estimator)test_below(random, 2);
     draft.seed = test_any_u64(random);
     draft.rounds = 1 + test_below(random, SAM_ROUNDS_MAX);
@@ -197,15 +196,18 @@ static sam_manifest any_draft(uint64_t *random)
     draft.family = (sam_family)test_below(random, 3);
     draft.log2_k = draft.family == SAM_SKETCH ? 6 + (uint32_t)test_below(random, 21) : 0;
     draft.log2_pool = draft.family == SAM_SKETCH ? 0 : (uint32_t)test_below(random, 41);
-    draft.update.rate = 1 + test_below(random, (uint64_t)1 << 40);
-    draft.update.schedule.kind = (sam_schedule_kind)test_below(random, 4);
-    draft.update.schedule.horizon = test_below(random, SAM_ROUNDS_MAX);
-    draft.update.normaliser.kind = (sam_normaliser_kind)test_below(random, 3);
-    draft.update.normaliser.shift = draft.update.normaliser.kind == SAM_NORMALISER_RUNNING ? 20 : 0;
-    draft.update.normaliser.window = draft.update.normaliser.kind == SAM_NORMALISER_FIRST ? 1u << 31 : 0;
-    draft.update.guard.kind = (sam_guard_kind)test_below(random, 3);
-    draft.update.guard.trim = draft.update.guard.kind == SAM_GUARD_TRIMMED ? 128 : 0;
-    draft.update.guard.cap = draft.update.guard.kind == SAM_GUARD_MEDIAN ? 1u << 24 : 0;
+    draft.size.rate = 1 + test_below(random, (uint64_t)1 << 40);
+    draft.size.schedule.kind = (sam_schedule_kind)test_below(random, 4);
+    draft.size.schedule.horizon = test_below(random, SAM_ROUNDS_MAX);
+    draft.size.scale.kind = (sam_scale_kind)test_below(random, 3);
+    draft.size.scale.rms = draft.size.scale.kind == SAM_SCALE_FIXED ? 1u << 26 : 0;
+    draft.size.scale.shift = draft.size.scale.kind == SAM_SCALE_RUNNING ? 20 : 0;
+    draft.size.scale.window = draft.size.scale.kind == SAM_SCALE_FIRST ? 1u << 31 : 0;
+    draft.guard.kind = (sam_guard_kind)test_below(random, 3);
+    draft.guard.trim = draft.guard.kind == SAM_GUARD_TRIMMED ? 128 : 0;
+    draft.guard.cap = draft.guard.kind == SAM_GUARD_MEDIAN ? 1u << 24 : 0;
+    draft.lag = (uint32_t)test_below(random, 2) * SAM_LAG_MAX;
+    draft.epoch_rounds = test_below(random, 2) * (1 + draft.rounds / SAM_EPOCHS_MAX);
     draft.quorum.slots = (uint32_t)test_below(random, draft.slots + 1);
     draft.quorum.after_ms = draft.quorum.slots > 0 ? 1 + (uint32_t)test_below(random, 86400000) : 0;
     draft.verify_rate = (uint32_t)test_below(random, 3) * 128;
@@ -233,8 +235,10 @@ static void what_was_composed_reads_back_the_same(void **state)
         assert_true(made->mode == draft.mode && made->family == draft.family && made->seed == draft.seed &&
                     made->rounds == draft.rounds && made->slots == draft.slots && made->log2_k == draft.log2_k &&
                     made->log2_pool == draft.log2_pool && made->quantum_log2 == draft.quantum_log2);
-        assert_memory_equal(&made->update.guard, &draft.update.guard, sizeof draft.update.guard);
-        assert_memory_equal(&made->update.normaliser, &draft.update.normaliser, sizeof draft.update.normaliser);
+        assert_memory_equal(&made->guard, &draft.guard, sizeof draft.guard);
+        assert_memory_equal(&made->size.scale, &draft.size.scale, sizeof draft.size.scale);
+        assert_true(made->lag == draft.lag && made->epoch_rounds == draft.epoch_rounds);
+        assert_true((draft.lag > 0) == (strstr(made->text, "\"lag\"") != NULL));
         assert_memory_equal(&made->quorum, &draft.quorum, sizeof draft.quorum);
         assert_true(draft.quorum.slots > 0 || strstr(made->text, "quorum") == NULL);
         assert_int_equal(made->verify_rate, draft.verify_rate);

@@ -92,16 +92,93 @@ static void chain_of(sam_digest *chain, const sam_digest *previous, const uint8_
 
 /* ---- encoding ---- */
 
-/* FORMAT 1 */
+/* What neighbouring records mostly have in common: told once for a run of them. */
+typedef struct head {
+    uint64_t late;
+    int64_t step; /* of the place, from the one that comes next */
+    uint32_t weight, code_count;
+} head;
+
+static bool same_head(const head *a, const head *b)
+{
+    return a->late == b->late && a->step == b->step && a->weight == b->weight && a->code_count == b->code_count;
+}
+
+/* The place that comes next after record i - 1, for a record of this origin. */
+static int64_t next_place(const sam_round *round, size_t i, uint64_t origin)
+{
+    return i == 0 || round->records[i - 1].round != origin ? 0 : (int64_t)round->records[i - 1].place + 1;
+}
+
+static head head_of(const sam_round *round, size_t i)
+{
+    const sam_record *record = &round->records[i];
+    return (head){round->number - record->round, record->place - next_place(round, i, record->round), record->weight,
+                  record->code_count};
+}
+
+static void put_heads(sam_buffer *out, const sam_round *round)
+{
+    for (size_t i = 0, next; i < round->record_count; i = next) {
+        const head first = head_of(round, i);
+        for (next = i + 1; next < round->record_count; next++) {
+            const head other = head_of(round, next);
+            if (!same_head(&first, &other))
+                break;
+        }
+        sam_put_varint(out, next - i - 1);
+        sam_put_varint(out, first.late);
+        sam_put_zigzag(out, first.step);
+        sam_put_varint(out, first.weight);
+        sam_put_varint(out, first.code_count);
+    }
+}
+
+/* What is wrong with record i; NULL: nothing. */
+static const char *problem_of(const sam_round *round, const sam_round_shape *shape, size_t i)
+{
+    const sam_record *record = &round->records[i], *before = i == 0 ? NULL : &round->records[i - 1];
+    if (record->round > round->number || round->number - record->round > shape->late_most)
+        return "its origin is another round than its mode allows";
+    if (record->place >= shape->places)
+        return "the run has no such place";
+    if (record->author == 0 || record->weight == 0)
+        return "it has no author, or no weight";
+    if (record->code_count < shape->codes_least || record->code_count > shape->codes_most)
+        return "it has another number of codes than the run's records";
+    if (before != NULL &&
+        (before->round > record->round || (before->round == record->round && before->place >= record->place)))
+        return "it does not stand in the order of origins, or is there twice";
+    return NULL;
+}
+
+static sam_status check_records(const sam_round *round, const sam_round_shape *shape, sam_status code, sam_error *err)
+{
+    for (size_t i = 0; i < round->record_count; i++) {
+        const char *problem = problem_of(round, shape, i);
+        if (problem != NULL)
+            return sam_fail(err, code, "round %llu, record %zu, of place %u: %s", (unsigned long long)round->number, i,
+                            round->records[i].place, problem);
+    }
+    return SAM_OK;
+}
+
 static sam_status put_records(sam_buffer *out, const sam_round *round, const sam_round_shape *shape, sam_error *err)
 {
-    for (uint32_t place = 0; place < shape->places; place++) {
-        const sam_record *record = sam_round_at(round, place);
-        sam_put_varint(out, record == NULL ? 0 : record->author);
-        if (record != NULL)
-            sam_put_bytes(out, record->codes, record->code_count);
+    sam_status status = check_records(round, shape, SAM_INVALID, err);
+    int64_t author = 0, loss = 0;
+    if (status != SAM_OK)
+        return status;
+    sam_put_varint(out, round->record_count);
+    put_heads(out, round);
+    for (size_t i = 0; i < round->record_count; i++) {
+        sam_put_zigzag(out, round->records[i].author - author);
+        author = round->records[i].author;
     }
-    (void)err;
+    for (size_t i = 0; i < round->record_count; i++)
+        sam_put_loss(out, round->records[i].loss, &loss);
+    for (size_t i = 0; i < round->record_count; i++)
+        sam_put_bytes(out, round->records[i].codes, round->records[i].code_count);
     return SAM_OK;
 }
 
@@ -149,21 +226,92 @@ static sam_status corrupt(const sam_round *round, const sam_reader *in, sam_erro
     return sam_fail(err, SAM_CORRUPT, "round %llu, byte %zu: %s", (unsigned long long)round->number, in->at, what);
 }
 
+/* The least that a record takes: a byte each of author and loss. Fewer bytes than that hold no such count, so no memory
+ * is asked for what is not there. */
+#define RECORD_LEAST 2
+
+static head get_head(sam_reader *in)
+{
+    head made = {.late = sam_get_varint(in), .step = sam_get_zigzag(in)};
+    made.weight = sam_get_varint32(in);
+    made.code_count = sam_get_varint32(in);
+    if (made.step > UINT32_MAX || made.step < -(int64_t)UINT32_MAX)
+        in->failed = true;
+    return made;
+}
+
+/* Record i by its head; false where there is no such origin. */
+static bool take_head(sam_round *round, size_t i, const head *of)
+{
+    sam_record *record = &round->records[i];
+    if (of->late > round->number)
+        return false;
+    record->round = round->number - of->late;
+    int64_t place = next_place(round, i, record->round) + of->step;
+    record->place = (uint32_t)place;
+    record->weight = of->weight;
+    record->code_count = of->code_count;
+    return place >= 0 && place <= UINT32_MAX;
+}
+
+/* Each run of heads as long as it can be, so that a round has one spelling. */
+static void get_heads(sam_reader *in, sam_round *round)
+{
+    head last = {0};
+    for (size_t i = 0; i < round->record_count && !in->failed;) {
+        uint64_t more = sam_get_varint(in);
+        head next = get_head(in);
+        if (more >= round->record_count - i || (i > 0 && same_head(&last, &next)))
+            in->failed = true;
+        for (uint64_t j = 0; j <= more && !in->failed; j++)
+            in->failed = !take_head(round, i++, &next);
+        last = next;
+    }
+}
+
+static void get_authors(sam_reader *in, sam_round *round)
+{
+    int64_t author = 0;
+    for (size_t i = 0; i < round->record_count && !in->failed; i++) {
+        int64_t step = sam_get_zigzag(in);
+        if (step < -(int64_t)UINT32_MAX || step > UINT32_MAX || author + step < 0 || author + step > UINT32_MAX)
+            in->failed = true;
+        author = in->failed ? 0 : author + step;
+        round->records[i].author = (uint32_t)author;
+    }
+}
+
+static sam_status get_codes(sam_reader *in, sam_round *round, sam_error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < round->record_count; i++)
+        total += round->records[i].code_count; /* checked: at most places * codes_most, which are 32 bits each */
+    const uint8_t *codes = sam_get_bytes(in, total);
+    if (codes == NULL)
+        return SAM_OK; /* the reader has failed */
+    sam_put_bytes(&round->codes, codes, total);
+    point_to_codes(round);
+    return round->codes.failed ? no_memory(err, round->number) : SAM_OK;
+}
+
 static sam_status get_records(sam_reader *in, sam_round *round, const sam_round_shape *shape, sam_error *err)
 {
-    sam_status status = SAM_OK;
-    for (uint32_t place = 0; place < shape->places && !in->failed && status == SAM_OK; place++) {
-        sam_record record = {.round = round->number,
-                             .place = place,
-                             .weight = 1,
-                             .loss = SAM_LOSS_NONE,
-                             .code_count = shape->codes_most};
-        record.author = sam_get_varint32(in);
-        record.codes = record.author == 0 ? NULL : sam_get_bytes(in, shape->codes_most);
-        if (record.codes != NULL)
-            status = sam_round_add(round, &record, err);
-    }
-    return status;
+    int64_t loss = 0;
+    uint64_t count = sam_get_varint(in);
+    if (in->failed || count > sam_reader_left(in) / RECORD_LEAST)
+        return corrupt(round, in, err, "it has fewer bytes than records");
+    round->records = sam_alloc((size_t)count, sizeof *round->records);
+    if (round->records == NULL)
+        return no_memory(err, round->number);
+    round->record_count = round->record_room = (size_t)count;
+    get_heads(in, round);
+    get_authors(in, round);
+    for (size_t i = 0; i < round->record_count && !in->failed; i++)
+        round->records[i].loss = sam_get_loss(in, &loss);
+    if (in->failed)
+        return corrupt(round, in, err, "a record is not in its one form, or the round ends inside it");
+    sam_status status = check_records(round, shape, SAM_CORRUPT, err);
+    return status == SAM_OK ? get_codes(in, round, err) : status;
 }
 
 static sam_status get_evaluations(sam_reader *in, sam_round *round, sam_error *err)
@@ -240,7 +388,7 @@ void sam_round_chain(const uint8_t *bytes, size_t length, const sam_digest *prev
 
 size_t sam_round_longest(const sam_round_shape *shape)
 {
-    const size_t varint = 10, record = 40;
-    return 2 * varint + shape->places * (record + (size_t)shape->codes_most) + 1 +
+    const size_t varint = 10, record = 3 * varint + 4 * 5; /* its head, author and loss */
+    return 3 * varint + (shape->late_most + 1) * shape->places * (record + (size_t)shape->codes_most) + varint +
            SAM_ROUND_EVALUATIONS_MAX * 4 * varint + SAM_DIGEST_BYTES;
 }

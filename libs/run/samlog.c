@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MAGIC      "SAMLOG1\n"
+#define MAGIC      "SAMLOG2\n"
 #define MAGIC_SIZE 8
 
 typedef struct span {
@@ -27,7 +27,7 @@ static sam_status get_head(sam_samlog *log, sam_reader *in, sam_error *err)
 {
     const uint8_t *magic = sam_get_bytes(in, MAGIC_SIZE);
     if (magic == NULL || memcmp(magic, MAGIC, MAGIC_SIZE) != 0)
-        return sam_fail(err, SAM_CORRUPT, "byte 0: this is no .samlog file (it must begin with SAMLOG1)");
+        return sam_fail(err, SAM_CORRUPT, "byte 0: this is no .samlog file (it must begin with SAMLOG2)");
     size_t at = in->at;
     uint32_t length = sam_get_u32(in);
     const char *text = (const char *)sam_get_bytes(in, length);

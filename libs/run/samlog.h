@@ -7,7 +7,7 @@
  *         bytes = sam_samlog_round(log, r, &length);                                // sam_round_decode reads it
  *     sam_samlog_close(log);
  *
- * Layout (docs/formats/log.md): "SAMLOG1\n", u32 length and canonical manifest, then for each round u32 length and the
+ * Layout (docs/formats/log.md): "SAMLOG2\n", u32 length and canonical manifest, then for each round u32 length and the
  * encoded round. A file cut off inside its last round opens with the rounds before it, and says so. Of a fork, the
  * rounds that it shares with its parent are checked against the parent's chain too.
  * Thread safety: immutable once open.

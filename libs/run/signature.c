@@ -5,11 +5,10 @@
 #include <sodium.h>
 #include <string.h>
 
-#define RESULT_MAGIC "SAMRES1\n"
-#define FILE_MAGIC   "SAMSIG1\n"
-#define MAGIC_SIZE   8
-#define MESSAGE_MAX  (MAGIC_SIZE + SAM_DIGEST_BYTES + 1 + 8 + 4 + 4 + SAM_PROBES_MAX)
-
+#define RESULT_MAGIC  "SAMRES2\n"
+#define REQUEST_MAGIC "SAMSYN1\n"
+#define FILE_MAGIC    "SAMSIG2\n"
+#define MAGIC_SIZE    8
 enum { ENTRY_KEY = 1, ENTRY_ROUND = 2 };
 
 _Static_assert(SAM_SIGNATURE_BYTES == crypto_sign_BYTES && SAM_KEY_SEED_BYTES == crypto_sign_SEEDBYTES &&
@@ -44,52 +43,97 @@ bool sam_public_key_parse(sam_public_key *key, const char *hex)
 
 /* ---- results ---- */
 
-static uint8_t *put32(uint8_t *at, uint32_t value)
+/* What stands over a signature is a digest, so that it takes no room, however many codes a record has. */
+static void begin_message(sam_digest_stream *stream, const char *magic, const sam_digest *run)
 {
-    sam_store_u32(at, value);
-    return at + sizeof value;
+    sam_digest_begin(stream);
+    sam_digest_add(stream, magic, MAGIC_SIZE);
+    sam_digest_add(stream, run->bytes, SAM_DIGEST_BYTES);
 }
 
-static uint8_t *put64(uint8_t *at, uint64_t value)
+static void add32(sam_digest_stream *stream, uint32_t value)
 {
-    sam_store_u64(at, value);
-    return at + sizeof value;
+    uint8_t bytes[sizeof value];
+    sam_store_u32(bytes, value);
+    sam_digest_add(stream, bytes, sizeof bytes);
 }
 
-/* What stands over the signature; its length. A result has at most SAM_PROBES_MAX codes. */
-static size_t message_of(uint8_t out[MESSAGE_MAX], const sam_result *result, const sam_digest *run, uint32_t worker)
+static void add64(sam_digest_stream *stream, uint64_t value)
 {
-    uint8_t *at = out;
-    memcpy(at, RESULT_MAGIC, MAGIC_SIZE);
-    memcpy(at + MAGIC_SIZE, run->bytes, SAM_DIGEST_BYTES);
-    at += MAGIC_SIZE + SAM_DIGEST_BYTES;
-    *at++ = (uint8_t)result->kind;
-    at = put64(at, result->round);
-    at = put32(at, result->index);
-    at = put32(at, worker);
-    if (result->kind == SAM_WORK_EVALUATION) {
-        at = put32(at, result->evaluation.examples);
-        at = put32(at, result->evaluation.correct);
-        at = put64(at, result->evaluation.loss_micro);
+    uint8_t bytes[sizeof value];
+    sam_store_u64(bytes, value);
+    sam_digest_add(stream, bytes, sizeof bytes);
+}
+
+static void digest_of_result(sam_digest *digest, const sam_result *result, const sam_digest *run, uint32_t worker)
+{
+    const uint8_t kind = (uint8_t)result->kind;
+    sam_digest_stream stream;
+    begin_message(&stream, RESULT_MAGIC, run);
+    sam_digest_add(&stream, &kind, 1);
+    add64(&stream, result->round);
+    add32(&stream, result->index);
+    add32(&stream, worker);
+    if (sam_work_kind_of(kind)->yields == SAM_YIELDS_RECORD) {
+        add32(&stream, result->weight);
+        add32(&stream, result->loss);
+        sam_digest_add(&stream, result->codes, result->code_count);
     } else {
-        memcpy(at, result->codes, result->code_count);
-        at += result->code_count;
+        add32(&stream, result->evaluation.examples);
+        add32(&stream, result->evaluation.correct);
+        add64(&stream, result->evaluation.loss_micro);
     }
-    return (size_t)(at - out);
+    sam_digest_end(&stream, digest);
 }
 
 void sam_result_sign(sam_result *result, const sam_digest *run, uint32_t worker, const sam_signing_key *key)
 {
-    uint8_t message[MESSAGE_MAX];
-    size_t length = message_of(message, result, run, worker);
-    (void)crypto_sign_detached(result->signature, NULL, message, length, key->secret);
+    sam_digest digest;
+    digest_of_result(&digest, result, run, worker);
+    (void)crypto_sign_detached(result->signature, NULL, digest.bytes, sizeof digest.bytes, key->secret);
 }
 
 bool sam_result_is_signed(const sam_result *result, const sam_digest *run, uint32_t worker, const sam_public_key *key)
 {
-    uint8_t message[MESSAGE_MAX];
-    size_t length = message_of(message, result, run, worker);
-    return crypto_sign_verify_detached(result->signature, message, length, key->bytes) == 0;
+    sam_digest digest;
+    digest_of_result(&digest, result, run, worker);
+    return crypto_sign_verify_detached(result->signature, digest.bytes, sizeof digest.bytes, key->bytes) == 0;
+}
+
+/* ---- requests ---- */
+
+static void digest_of_request(sam_digest *digest, const void *bytes, size_t length, const sam_digest *run)
+{
+    sam_digest_stream stream;
+    begin_message(&stream, REQUEST_MAGIC, run);
+    sam_digest_add(&stream, bytes, length - SAM_SIGNATURE_BYTES);
+    sam_digest_end(&stream, digest);
+}
+
+void sam_sync_request_compose(sam_buffer *out, sam_sync_request *request, const sam_digest *run,
+                              const sam_signing_key *key)
+{
+    sam_digest digest;
+    size_t before = out->length;
+    request->is_signed = key != NULL;
+    for (size_t i = 0; i < request->result_count && key != NULL; i++)
+        sam_result_sign(&request->results[i], run, request->worker, key);
+    sam_sync_request_encode(out, request);
+    if (out->failed || key == NULL)
+        return;
+    digest_of_request(&digest, out->bytes + before, out->length - before, run);
+    (void)crypto_sign_detached(out->bytes + out->length - SAM_SIGNATURE_BYTES, NULL, digest.bytes, sizeof digest.bytes,
+                               key->secret);
+}
+
+bool sam_sync_request_is_signed(const uint8_t *bytes, size_t length, const sam_digest *run, const sam_public_key *key)
+{
+    sam_digest digest;
+    if (length < SAM_SIGNATURE_BYTES)
+        return false;
+    digest_of_request(&digest, bytes, length, run);
+    return crypto_sign_verify_detached(bytes + length - SAM_SIGNATURE_BYTES, digest.bytes, sizeof digest.bytes,
+                                       key->bytes) == 0;
 }
 
 /* ---- .samsig: writing ---- */

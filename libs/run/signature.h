@@ -1,20 +1,19 @@
-/* Signed results: where the manifest says `signed`, a worker's own Ed25519 key stands under all that it sends, so that
- * who has a token cannot speak in the name of another, and a log can be checked by who does not trust its ledger.
+/* Signatures: where the manifest says `signed`, a worker's own Ed25519 key stands under all that it sends, so that a
+ * client that has a token cannot speak in the name of another, and a log can be checked without trusting its ledger.
  *
  *     sam_signing_key key;
  *     sam_signing_key_of(&key, seed);                                    // 32 random bytes, kept in a file
- *     sam_result_sign(&result, &manifest->id, worker, &key);
- *     ...
- *     if (!sam_result_is_signed(&result, &manifest->id, worker, &public_key)) refuse();
+ *     sam_result_sign(&result, &manifest->id, 3, &key);                  // of worker 3
+ *     if (!sam_result_is_signed(&result, &manifest->id, 3, &key.open))
+ *         return;
  *
- * What is signed: "SAMRES1\n", run id, u8 kind, u64 round, u32 index, u32 worker, then the codes; of an evaluation u32
- * examples, u32 correct, u64 loss. A .samsig file holds keys and the signatures of a log's records:
+ * A .samsig file holds keys and the signatures of a log's records:
  *
  *     sam_signature_tally tally;
- *     sam_samsig_check(&tally, log, bytes, length, say_bad, NULL, err);  // CORRUPT with the byte where it is no
- * .samsig
+ *     sam_status status = sam_samsig_check(&tally, log, bytes, length, NULL, NULL, err);
  *
- * docs/formats/log.md has the bytes. Thread safety: pure functions of their arguments.
+ * docs/formats/wire.md says what is signed, docs/formats/log.md what the file is. Thread safety: pure functions of
+ * their arguments.
  */
 #ifndef SAM_RUN_SIGNATURE_H
 #define SAM_RUN_SIGNATURE_H
@@ -47,11 +46,17 @@ bool sam_public_key_parse(sam_public_key *key, const char *hex); /* 64 lower-cas
 void sam_result_sign(sam_result *result, const sam_digest *run, uint32_t worker, const sam_signing_key *key);
 bool sam_result_is_signed(const sam_result *result, const sam_digest *run, uint32_t worker, const sam_public_key *key);
 
+/* Appends the encoded request; where there is a key, all of its results are signed with it, and so is the request. */
+void sam_sync_request_compose(sam_buffer *out, sam_sync_request *request, const sam_digest *run,
+                              const sam_signing_key *key);
+/* Of a whole encoded request, and of what it says of its results: all is under the key. */
+bool sam_sync_request_is_signed(const uint8_t *bytes, size_t length, const sam_digest *run, const sam_public_key *key);
+
 /* ---- .samsig ---- */
 
 void sam_samsig_put_head(sam_buffer *out, const sam_digest *run);
 void sam_samsig_put_key(sam_buffer *out, uint32_t worker, const sam_public_key *key);
-/* Of the slots of a round that a worker filled, in the order of slots. */
+/* Of the records of a round, in their order. */
 void sam_samsig_put_round(sam_buffer *out, uint64_t round, const void *signatures, size_t length);
 
 typedef struct sam_signature_tally {

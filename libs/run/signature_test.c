@@ -40,7 +40,7 @@ static void a_changed_result_is_not_signed_any_more(void **state)
 {
     uint8_t codes[] = {1, 2, 3};
     const sam_result slot = {.kind = SAM_WORK_SLOT, .round = 7, .index = 2, .codes = codes, .code_count = 3};
-    sam_result other[] = {slot, slot, slot, slot};
+    sam_result other[] = {slot, slot, slot, slot, slot, slot};
     const sam_digest run = {{1}}, another = {{2}};
     sam_signing_key key = key_number(1), stranger = key_number(2);
     (void)state;
@@ -48,6 +48,8 @@ static void a_changed_result_is_not_signed_any_more(void **state)
     other[1].index = 3;
     other[2].kind = SAM_WORK_CHECK;
     other[3].code_count = 2;
+    other[4].weight = 2;
+    other[5].loss = 7;
     sam_result result = slot;
     sam_result_sign(&result, &run, 5, &key);
     assert_true(sam_result_is_signed(&result, &run, 5, &key.open));
@@ -74,6 +76,36 @@ static void sums_of_an_evaluation_are_signed_too(void **state)
     assert_false(sam_result_is_signed(&result, &run, 5, &key.open));
 }
 
+static void whatever_is_changed_in_a_request_it_is_not_signed_any_more(void **state)
+{
+    uint8_t codes[] = {1, 2, 3};
+    sam_result results[] = {
+        {.kind = SAM_WORK_SLOT, .round = 7, .index = 2, .codes = codes, .code_count = 3, .weight = 1},
+        {.kind = SAM_WORK_EVALUATION, .round = 5, .evaluation = {.examples = 10, .correct = 4}}};
+    const sam_digest run = {{1}}, another = {{2}};
+    sam_signing_key key = key_number(1), stranger = key_number(2);
+    (void)state;
+    for (size_t count = 0; count <= 2; count++) { /* one without results, too: it may say "leaving" */
+        sam_sync_request request = {.worker = 5, .leaving = true, .results = results, .result_count = count}, again;
+        sam_buffer out = {0};
+        sam_sync_request_compose(&out, &request, &run, &key);
+        assert_true(sam_sync_request_is_signed(out.bytes, out.length, &run, &key.open));
+        assert_false(sam_sync_request_is_signed(out.bytes, out.length, &another, &key.open));
+        assert_false(sam_sync_request_is_signed(out.bytes, out.length, &run, &stranger.open));
+        assert_false(sam_sync_request_is_signed(out.bytes, 63, &run, &key.open));
+        assert_int_equal(sam_sync_request_decode(&again, out.bytes, out.length, NULL), SAM_OK);
+        for (size_t i = 0; i < count; i++)
+            assert_true(sam_result_is_signed(&again.results[i], &run, 5, &key.open));
+        for (size_t byte = 0; byte < out.length; byte++) {
+            out.bytes[byte] ^= 4;
+            assert_false(sam_sync_request_is_signed(out.bytes, out.length, &run, &key.open));
+            out.bytes[byte] ^= 4;
+        }
+        sam_sync_request_free(&again);
+        sam_buffer_free(&out);
+    }
+}
+
 /* ---- a log and its signatures ---- */
 
 typedef struct material {
@@ -87,17 +119,11 @@ static void sign_round(material *made, const sam_round *round, const sam_manifes
 {
     uint8_t all[8 * SAM_SIGNATURE_BYTES];
     size_t length = 0;
-    for (uint32_t slot = 0; slot < manifest->slots; slot++) {
-        uint32_t worker = round->workers[slot];
-        if (worker == 0)
-            continue;
-        sam_result record = {.kind = SAM_WORK_SLOT,
-                             .round = round->number,
-                             .index = slot,
-                             .codes = round->codes + slot * manifest->probes,
-                             .code_count = manifest->probes};
-        sam_result_sign(&record, &manifest->id, worker, &keys[worker]);
-        memcpy(all + length, record.signature, SAM_SIGNATURE_BYTES);
+    for (size_t i = 0; i < round->record_count; i++) {
+        uint32_t author = round->records[i].author;
+        sam_result result = sam_result_of(&round->records[i]);
+        sam_result_sign(&result, &manifest->id, author, &keys[author]);
+        memcpy(all + length, result.signature, SAM_SIGNATURE_BYTES);
         length += SAM_SIGNATURE_BYTES;
         made->records++;
     }
@@ -113,7 +139,7 @@ static material make(void)
     material made = {0};
     draft.signed_records = true;
     assert_int_equal(sam_manifest_compose(&manifest, &draft, NULL), SAM_OK);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(manifest);
     sam_digest chain = manifest->id;
     sam_samlog_put_head(&bytes, manifest);
     sam_samsig_put_head(&made.signatures, &manifest->id);
@@ -123,9 +149,8 @@ static material make(void)
     for (uint64_t r = 0; r < ROUNDS; r++) {
         sam_buffer encoded = {0};
         sam_round round = test_round(&random, &shape, r);
-        for (uint32_t slot = 0; slot < shape.slots; slot++)
-            if (round.workers[slot] != 0)
-                round.workers[slot] = 1 + slot % 2;
+        for (size_t i = 0; i < round.record_count; i++)
+            round.records[i].author = 1 + round.records[i].place % 2;
         assert_int_equal(sam_round_encode(&encoded, &round, &shape, &chain, NULL), SAM_OK);
         chain = round.chain;
         sam_samlog_put_round(&bytes, encoded.bytes, encoded.length);
@@ -219,6 +244,7 @@ int main(void)
         cmocka_unit_test(keys_are_those_of_rfc_8032),
         cmocka_unit_test(a_changed_result_is_not_signed_any_more),
         cmocka_unit_test(sums_of_an_evaluation_are_signed_too),
+        cmocka_unit_test(whatever_is_changed_in_a_request_it_is_not_signed_any_more),
         cmocka_unit_test(signatures_of_a_log_are_found_good),
         cmocka_unit_test(one_wrong_signature_is_named_with_its_record),
         cmocka_unit_test(records_without_a_signature_are_missing),

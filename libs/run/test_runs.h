@@ -53,7 +53,7 @@ static inline sam_manifest test_draft(void)
                           .log2_k = 20,
                           .eta_log2 = -30,
                           .trainable = {.first_block = 24, .end_block = 30, .norms = true},
-                          .size = {.rate = 1200000, .clip = 1024},
+                          .size = {.rate = 1200000, .clip = 1024, .scale = {.kind = SAM_SCALE_FIXED, .rms = 256}},
                           .evaluation = {.every = 5, .chunks = 2},
                           .lease_ms = 1000};
 }
@@ -65,7 +65,7 @@ static inline void test_add_record(sam_round *round, uint32_t place, uint32_t au
                                .place = place,
                                .author = author,
                                .weight = 1,
-                               .loss = SAM_LOSS_NONE,
+                               .loss = (author + place) % 5 == 0 ? SAM_LOSS_NONE : author % 1000,
                                .codes = codes,
                                .code_count = code_count};
     assert_int_equal(sam_round_add(round, &record, NULL), SAM_OK);
@@ -80,7 +80,9 @@ static inline sam_round test_round(uint64_t *state, const sam_round_shape *shape
         for (uint32_t c = 0; c < shape->codes_most; c++)
             codes[c] = (uint8_t)test_random(state);
         if (author != 0)
-            test_add_record(&round, place, author, codes, shape->codes_most);
+            test_add_record(&round, place, author, codes,
+                            shape->codes_least +
+                                (uint32_t)test_below(state, (uint64_t)shape->codes_most - shape->codes_least + 1));
     }
     round.evaluation_count = (size_t)test_below(state, 4);
     round.evaluations = sam_alloc(round.evaluation_count, sizeof *round.evaluations);

@@ -5,25 +5,28 @@
 
 #include <string.h>
 
-#define REQUEST_MAGIC "SYQ2"
-#define REPLY_MAGIC   "SYR2"
+#define REQUEST_MAGIC "SYQ3"
+#define REPLY_MAGIC   "SYR3"
 #define MAGIC_SIZE    4
 #define FLAG_LEAVING  1u
 #define FLAG_SIGNED   2u
+#define FLAG_AHEAD    4u
+#define FLAGS_ALL     (FLAG_LEAVING | FLAG_SIGNED | FLAG_AHEAD)
 
 /* The least bytes of one element: a count that the bytes left cannot hold is refused before memory is asked for. */
 #define RESULT_LEAST 4
 #define ROUND_LEAST  1
 #define LEASE_LEAST  3
 
-#define AS_BEFORE 0 /* in the place of a kind: kind, round and number of codes are those of the element before */
+#define AS_BEFORE 0 /* in the place of a kind: what is told once for a row of elements is as in the one before */
 
 /* What the element before was, from which the next one is told: results and leases come by the dozen, of one round,
  * one beside the other, the n-th lease valid n times as long as the first. */
 typedef struct previous_work {
     uint8_t kind; /* 0: there was none */
     uint64_t round;
-    uint32_t index, code_count;
+    uint32_t index, code_count, weight;
+    int64_t loss;              /* of the last record */
     int64_t valid_ms, step_ms; /* of a lease, and by how much it was above the one before it */
 } previous_work;
 
@@ -112,7 +115,8 @@ sam_result sam_result_of(const sam_record *record)
 static bool is_as_before(const previous_work *before, const sam_result *result)
 {
     return before->kind == (uint8_t)result->kind && before->round == result->round &&
-           (!yields_record(result->kind) || before->code_count == result->code_count);
+           (!yields_record(result->kind) ||
+            (before->code_count == result->code_count && before->weight == result->weight));
 }
 
 static void put_result(sam_buffer *out, previous_work *before, const sam_result *result)
@@ -121,10 +125,14 @@ static void put_result(sam_buffer *out, previous_work *before, const sam_result 
     put_work(out, before, (uint8_t)result->kind, result->round, result->index, same);
     sam_put_varint(out, result->elapsed_ms);
     if (yields_record(result->kind)) {
-        if (!same)
+        if (!same) {
+            sam_put_varint(out, result->weight);
             sam_put_varint(out, result->code_count);
+        }
+        sam_put_loss(out, result->loss, &before->loss);
         sam_put_bytes(out, result->codes, result->code_count);
         before->code_count = result->code_count;
+        before->weight = result->weight;
     } else {
         sam_put_varint(out, result->evaluation.examples);
         sam_put_varint(out, result->evaluation.correct);
@@ -140,13 +148,16 @@ void sam_sync_request_encode(sam_buffer *out, const sam_sync_request *request)
     sam_put_varint(out, request->cursor);
     sam_put_varint(out, request->wants);
     sam_put_varint(out, request->wait_ms);
-    sam_put_u8(out, (uint8_t)((request->leaving ? FLAG_LEAVING : 0) | (request->is_signed ? FLAG_SIGNED : 0)));
+    sam_put_u8(out, (uint8_t)((request->leaving ? FLAG_LEAVING : 0) | (request->is_signed ? FLAG_SIGNED : 0) |
+                              (request->ahead ? FLAG_AHEAD : 0)));
     sam_put_varint(out, request->result_count);
     for (size_t i = 0; i < request->result_count; i++) {
         put_result(out, &before, &request->results[i]);
         if (request->is_signed)
             sam_put_bytes(out, request->results[i].signature, SAM_SIGNATURE_BYTES);
     }
+    if (request->is_signed)
+        sam_put_bytes(out, request->signature, SAM_SIGNATURE_BYTES);
 }
 
 static sam_status bad_request(const sam_reader *in, sam_error *err, const char *what)
@@ -156,7 +167,10 @@ static sam_status bad_request(const sam_reader *in, sam_error *err, const char *
 
 static sam_status get_codes(sam_reader *in, previous_work *before, sam_result *result, bool same, sam_error *err)
 {
+    result->weight = same ? before->weight : sam_get_varint32(in);
     result->code_count = same ? before->code_count : sam_get_varint32(in);
+    result->loss = sam_get_loss(in, &before->loss);
+    before->weight = result->weight;
     before->code_count = result->code_count;
     if (!in->failed && (result->code_count == 0 || result->code_count > SAM_PROBES_MAX))
         return bad_request(in, err, "a slot has 1 to 256 codes");
@@ -198,12 +212,12 @@ static sam_status get_result(sam_reader *in, previous_work *before, sam_result *
     return status;
 }
 
-static sam_status get_signature(sam_reader *in, sam_result *result, sam_error *err)
+static sam_status get_signature(sam_reader *in, uint8_t signature[SAM_SIGNATURE_BYTES], sam_error *err)
 {
     const uint8_t *bytes = sam_get_bytes(in, SAM_SIGNATURE_BYTES);
     if (bytes == NULL)
         return bad_request(in, err, "it ends inside a signature");
-    memcpy(result->signature, bytes, SAM_SIGNATURE_BYTES);
+    memcpy(signature, bytes, SAM_SIGNATURE_BYTES);
     return SAM_OK;
 }
 
@@ -221,7 +235,7 @@ static sam_status get_results(sam_reader *in, sam_sync_request *request, sam_err
         request->result_count++;
         status = get_result(in, &before, &request->results[i], err);
         if (status == SAM_OK && request->is_signed)
-            status = get_signature(in, &request->results[i], err);
+            status = get_signature(in, request->results[i].signature, err);
     }
     return status;
 }
@@ -229,7 +243,7 @@ static sam_status get_results(sam_reader *in, sam_sync_request *request, sam_err
 static sam_status get_request(sam_reader *in, sam_sync_request *request, sam_error *err)
 {
     if (!get_magic(in, REQUEST_MAGIC))
-        return bad_request(in, err, "it does not begin with SYQ2");
+        return bad_request(in, err, "it does not begin with SYQ3");
     request->worker = sam_get_varint32(in);
     request->cursor = sam_get_varint(in);
     request->wants = sam_get_varint32(in);
@@ -237,12 +251,17 @@ static sam_status get_request(sam_reader *in, sam_sync_request *request, sam_err
     uint8_t flags = sam_get_u8(in);
     if (in->failed)
         return bad_request(in, err, "it ends early, or a number is too large");
-    if (request->worker == 0 || flags > (FLAG_LEAVING | FLAG_SIGNED))
-        return bad_request(in, err,
-                           "the worker must not be 0, and of the flags only bits 0 (leaving) and 1 (signed) are known");
+    if (request->worker == 0 || flags > FLAGS_ALL)
+        return bad_request(
+            in, err,
+            "the worker must not be 0, and of the flags only bits 0 (leaving), 1 (signed) and 2 (ahead) are "
+            "known");
     request->leaving = (flags & FLAG_LEAVING) != 0;
     request->is_signed = (flags & FLAG_SIGNED) != 0;
+    request->ahead = (flags & FLAG_AHEAD) != 0;
     sam_status status = get_results(in, request, err);
+    if (status == SAM_OK && request->is_signed)
+        status = get_signature(in, request->signature, err);
     if (status == SAM_OK && sam_reader_left(in) > 0)
         return bad_request(in, err, "bytes follow its end");
     return status;
@@ -353,7 +372,7 @@ static sam_status get_leases(sam_reader *in, sam_sync_reply *reply, sam_error *e
 static sam_status get_reply(sam_reader *in, sam_sync_reply *reply, sam_error *err)
 {
     if (!get_magic(in, REPLY_MAGIC))
-        return bad_reply(in, err, "it does not begin with SYR2");
+        return bad_reply(in, err, "it does not begin with SYR3");
     uint8_t run_status = sam_get_u8(in);
     if (run_status > SAM_RUN_COMPLETE)
         return bad_reply(in, err, "the status is 0 (running), 1 (paused) or 2 (complete)");

@@ -10,7 +10,7 @@
  *
  * A request carries finished work and the cursor (how many committed rounds the worker has applied); the reply carries
  * committed rounds from the cursor on and new leases. docs/formats/wire.md has the bytes. A worker that repeats a
- * request after a lost reply changes nothing: contributions are idempotent by (round, slot).
+ * request after a lost reply changes nothing: records are idempotent by their origin.
  * Decoders refuse lengths beyond the limits below. Thread safety: values belong to their owner.
  */
 #ifndef SAM_RUN_WIRE_H
@@ -56,9 +56,11 @@ typedef struct sam_sync_request {
     uint32_t wants;   /* leases it would take now */
     uint32_t wait_ms; /* how long the ledger may hold the request when there is no news */
     bool leaving;     /* gives all its leases back */
-    bool is_signed;   /* each result has a signature */
+    bool ahead;       /* has work in hand: others come first */
+    bool is_signed;   /* each result has a signature, and so has the request (run/signature.h) */
     sam_result *results;
     size_t result_count;
+    uint8_t signature[SAM_SIGNATURE_BYTES]; /* of all bytes before it; where is_signed */
 } sam_sync_request;
 
 typedef enum sam_run_status { SAM_RUN_RUNNING = 0, SAM_RUN_PAUSED = 1, SAM_RUN_COMPLETE = 2 } sam_run_status;

@@ -120,6 +120,7 @@ static void any_request_reads_back_as_it_was_written(void **state)
                                     .wants = (uint32_t)test_any_u64(&random),
                                     .wait_ms = (uint32_t)test_any_u64(&random),
                                     .leaving = test_below(&random, 2),
+                                    .ahead = test_below(&random, 2),
                                     .is_signed = test_below(&random, 2),
                                     .results = results,
                                     .result_count = (size_t)test_below(&random, 7)};
@@ -130,6 +131,8 @@ static void any_request_reads_back_as_it_was_written(void **state)
                                       .index = (uint32_t)test_any_u64(&random),
                                       .codes = codes,
                                       .code_count = 1 + (uint32_t)test_below(&random, sizeof codes),
+                                      .weight = (uint32_t)test_any_u64(&random),
+                                      .loss = sam_loss_of((double)test_below(&random, 9) - 1),
                                       .evaluation = {.examples = examples, .correct = examples / 2, .loss_micro = 5}};
             memset(codes, (int)test_below(&random, 256), sizeof codes);
             memset(results[r].signature, (int)test_below(&random, 256), SAM_SIGNATURE_BYTES);
@@ -138,6 +141,7 @@ static void any_request_reads_back_as_it_was_written(void **state)
                 results[r].round = results[r - 1].round;
                 results[r].index = results[r - 1].index + (uint32_t)test_below(&random, 3);
                 results[r].code_count = results[r - 1].code_count;
+                results[r].weight = results[r - 1].weight;
             }
         }
         sam_buffer out = {0};
@@ -145,14 +149,16 @@ static void any_request_reads_back_as_it_was_written(void **state)
         sam_sync_request_encode(&out, &request);
         assert_int_equal(sam_sync_request_decode(&again, out.bytes, out.length, NULL), SAM_OK);
         assert_true(again.cursor == request.cursor && again.result_count == request.result_count &&
-                    again.leaving == request.leaving && again.is_signed == request.is_signed);
+                    again.leaving == request.leaving && again.ahead == request.ahead &&
+                    again.is_signed == request.is_signed);
         for (size_t r = 0; r < again.result_count && again.is_signed; r++)
             assert_memory_equal(again.results[r].signature, results[r].signature, SAM_SIGNATURE_BYTES);
         for (size_t r = 0; r < again.result_count; r++)
-            assert_true(
-                again.results[r].kind == results[r].kind && again.results[r].round == results[r].round &&
-                again.results[r].index == results[r].index &&
-                (results[r].kind == SAM_WORK_EVALUATION || again.results[r].code_count == results[r].code_count));
+            assert_true(again.results[r].kind == results[r].kind && again.results[r].round == results[r].round &&
+                        again.results[r].index == results[r].index &&
+                        (results[r].kind == SAM_WORK_EVALUATION ||
+                         (again.results[r].code_count == results[r].code_count &&
+                          again.results[r].loss == results[r].loss && again.results[r].weight == results[r].weight)));
         sam_sync_request_free(&again);
         check_request(out.bytes, out.length);
         sam_buffer_free(&out);
@@ -187,7 +193,7 @@ static void any_leases_read_back_as_they_were_written(void **state)
 }
 
 /* What the bytes of a contribution cost where many go in one message: docs/formats/wire.md promises it. */
-static void a_row_of_slots_takes_five_bytes_each_and_its_leases_three(void **state)
+static void a_row_of_slots_takes_six_bytes_each_and_its_leases_three(void **state)
 {
     enum { MANY = 64 };
     uint8_t code = 0x35;
@@ -196,12 +202,18 @@ static void a_row_of_slots_takes_five_bytes_each_and_its_leases_three(void **sta
     sam_buffer out = {0};
     (void)state;
     for (uint32_t i = 0; i < MANY; i++) {
-        results[i] = (sam_result){
-            .kind = SAM_WORK_SLOT, .round = 400, .index = 100 + i, .elapsed_ms = 9000, .codes = &code, .code_count = 1};
+        results[i] = (sam_result){.kind = SAM_WORK_SLOT,
+                                  .round = 400,
+                                  .index = 100 + i,
+                                  .elapsed_ms = 9000,
+                                  .codes = &code,
+                                  .code_count = 1,
+                                  .weight = 1,
+                                  .loss = sam_loss_of(0.7 + 0.002 * (i % 9))};
         leases[i] = (sam_lease){SAM_WORK_SLOT, 401, 100 + i, 60000 * (i + 1)};
     }
     sam_sync_request_encode(&out, &(sam_sync_request){.worker = 1, .results = results, .result_count = MANY});
-    assert_in_range(out.length, 5 * MANY, 5 * MANY + 16);
+    assert_in_range(out.length, 6 * MANY, 6 * MANY + 20);
     sam_buffer_clear(&out);
     sam_sync_reply_encode(&out, &(sam_sync_reply){.leases = leases, .lease_count = MANY});
     assert_in_range(out.length, 3 * MANY, 3 * MANY + 16);
@@ -270,7 +282,7 @@ int main(void)
         cmocka_unit_test(bytes_after_the_end_are_refused),
         cmocka_unit_test(any_request_reads_back_as_it_was_written),
         cmocka_unit_test(any_leases_read_back_as_they_were_written),
-        cmocka_unit_test(a_row_of_slots_takes_five_bytes_each_and_its_leases_three),
+        cmocka_unit_test(a_row_of_slots_takes_six_bytes_each_and_its_leases_three),
         cmocka_unit_test(counts_beyond_the_limits_are_refused),
         cmocka_unit_test(a_failed_allocation_is_said),
     };

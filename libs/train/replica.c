@@ -132,8 +132,7 @@ static size_t moves_of_record(const sam_replica *replica, const sam_record *reco
                               int64_t times, sam_move *moves)
 {
     const sam_manifest *manifest = replica->manifest;
-    sam_price price = price_of(replica, record->round);
-    price.rms = sam_scale_rms(&manifest->size.scale, &replica->rounds[record->round + 1].scale); /* FORMAT 1 */
+    const sam_price price = price_of(replica, record->round);
     size_t count = 0;
     for (uint32_t s = first_step; s < end; s++) {
         const sam_step step = manifest->mode->number(manifest, record->round, record->place, s);

@@ -1,6 +1,7 @@
 #include "train/replica.h"
 
 #include "model/test_models.h"
+#include "seed/code.h"
 #include "support/support.h"
 
 #include <setjmp.h>
@@ -29,6 +30,7 @@ static void begin(fixture *f, sam_family family)
     if (sam_model_open(&f->model, path, &err) != SAM_OK)
         fail_msg("%s", err.text);
     f->manifest = (sam_manifest){
+        .mode = &sam_mode_sync,
         .base = *sam_model_digest(f->model),
         .seed = 5,
         .rounds = 1000,
@@ -41,10 +43,10 @@ static void begin(fixture *f, sam_family family)
         .log2_k = 7,
         .eta_log2 = -20,
         .trainable = {.first_block = 1, .end_block = 2, .norms = true},
-        .update = {.rate = 3000,
-                   .schedule = {.kind = SAM_SCHEDULE_LINEAR, .horizon = 100},
-                   .normaliser = {.kind = SAM_NORMALISER_RUNNING, .shift = 3},
-                   .guard = {.kind = SAM_GUARD_CLIP, .clip = 1024}},
+        .size = {.rate = 3000,
+                 .schedule = {.kind = SAM_SCHEDULE_LINEAR, .horizon = 100},
+                 .scale = {.kind = SAM_SCALE_RUNNING, .shift = 3},
+                 .clip = 1024},
     };
 }
 
@@ -63,24 +65,40 @@ static sam_replica *new_replica(const fixture *f)
     return replica;
 }
 
+/* In every seventh round nobody fills slot 1. */
 static void fill_round(sam_round *round, uint64_t number)
 {
-    const sam_round_shape shape = {SLOTS, PROBES};
-    sam_error err;
-    assert_int_equal(sam_round_init(round, &shape, number, &err), SAM_OK);
-    for (size_t i = 0; i < SLOTS * PROBES; i++)
-        round->codes[i] = (uint8_t)((number * 31 + i * 77) * 2654435761u >> 7);
-    for (size_t s = 0; s < SLOTS; s++)
-        round->workers[s] = (uint32_t)((number + s) % 4 + 1);
+    *round = (sam_round){.number = number};
+    for (uint32_t slot = 0; slot < SLOTS; slot++) {
+        uint8_t codes[PROBES];
+        for (uint32_t p = 0; p < PROBES; p++)
+            codes[p] = (uint8_t)((number * 31 + (slot * PROBES + p) * 77) * 2654435761u >> 7);
+        const sam_record record = {.round = number,
+                                   .place = slot,
+                                   .author = (uint32_t)((number + slot) % 4 + 1),
+                                   .weight = 1,
+                                   .loss = SAM_LOSS_NONE,
+                                   .codes = codes,
+                                   .code_count = PROBES};
+        if (slot != 1 || number % 7 != 6)
+            assert_int_equal(sam_round_add(round, &record, NULL), SAM_OK);
+    }
 }
 
+static sam_status put_round(sam_replica *replica, const sam_round *round, sam_error *err)
+{
+    return sam_replica_put(replica, round->number, round->records, round->record_count, err);
+}
+
+/* The state moves along where it stands at the last round. */
 static void apply_rounds(sam_replica *replica, uint64_t count)
 {
     sam_error err = {0};
     for (uint64_t r = sam_replica_rounds(replica); r < count; r++) {
         sam_round round = {0};
         fill_round(&round, r);
-        if (sam_replica_apply(replica, &round, &err) != SAM_OK)
+        bool follows = sam_replica_round(replica) == r;
+        if (put_round(replica, &round, &err) != SAM_OK || (follows && sam_replica_seek(replica, r + 1, &err) != SAM_OK))
             fail_msg("%s", err.text);
         sam_round_free(&round);
     }
@@ -151,7 +169,7 @@ static void encoded_rounds_move_the_state_at_once(void **state)
     fixture f;
     begin(&f, SAM_SKETCH);
     sam_replica *one_by_one = new_replica(&f), *at_once = new_replica(&f), *in_pages = new_replica(&f);
-    const sam_round_shape shape = {SLOTS, PROBES};
+    const sam_round_shape shape = sam_manifest_shape(&f.manifest);
     sam_buffer encoded[ROUNDS] = {0};
     const uint8_t *bytes[ROUNDS];
     size_t lengths[ROUNDS];
@@ -167,12 +185,13 @@ static void encoded_rounds_move_the_state_at_once(void **state)
         sam_round_free(&round);
     }
     apply_rounds(one_by_one, ROUNDS);
-    assert_int_equal(sam_replica_apply_encoded(at_once, bytes, lengths, ROUNDS, &err), SAM_OK);
+    assert_int_equal(sam_replica_put_encoded(at_once, bytes, lengths, ROUNDS, &err), SAM_OK);
+    assert_int_equal(sam_replica_seek(at_once, ROUNDS, &err), SAM_OK);
     sam_digest a = digest_of(one_by_one), b = digest_of(at_once);
     expect_equal(&a, &b);
-    assert_int_equal(sam_replica_apply_encoded(at_once, bytes, lengths, 1, &err), SAM_CONFLICT);
-    assert_int_equal(sam_replica_learn_encoded(in_pages, bytes, lengths, 3, &err), SAM_OK);
-    assert_int_equal(sam_replica_learn_encoded(in_pages, bytes + 3, lengths + 3, ROUNDS - 3, &err), SAM_OK);
+    assert_int_equal(sam_replica_put_encoded(at_once, bytes, lengths, 1, &err), SAM_CONFLICT);
+    assert_int_equal(sam_replica_put_encoded(in_pages, bytes, lengths, 3, &err), SAM_OK);
+    assert_int_equal(sam_replica_put_encoded(in_pages, bytes + 3, lengths + 3, ROUNDS - 3, &err), SAM_OK);
     assert_int_equal(sam_replica_rounds(in_pages), ROUNDS);
     assert_int_equal(sam_replica_round(in_pages), 0);
     assert_int_equal(sam_replica_seek(in_pages, ROUNDS, &err), SAM_OK);
@@ -303,7 +322,9 @@ static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
     long failures = 0;
     for (;; failures++) {
         sam_memory_fail_at(failures + 1);
-        sam_status status = sam_replica_apply(replica, &round, &err);
+        sam_status status = put_round(replica, &round, &err);
+        if (status == SAM_OK)
+            status = sam_replica_seek(replica, 8, &err);
         sam_memory_fail_at(0);
         if (status == SAM_OK)
             break;
@@ -311,7 +332,7 @@ static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
         sam_digest now = digest_of(replica);
         expect_equal(&now, &before);
         if (sam_replica_rounds(replica) == 8) {
-            failures++; /* seen, and the state did not move: a seek does that when there is memory again */
+            failures++; /* put, and not moved: a seek does that when there is memory again */
             break;
         }
     }
@@ -331,20 +352,40 @@ static void a_failed_allocation_leaves_the_state_where_it_was(void **state)
 
 static const sam_family ALL_FAMILIES[] = {SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN};
 
+/* The amounts of a record of the sync mode with the guard `clip`, from the scale before its state round. */
+static void amounts_of(const sam_manifest *manifest, const sam_scale *before, const sam_record *record,
+                       int64_t amounts[PROBES], sam_u128 *squares, uint64_t *values)
+{
+    const sam_price price = sam_price_of(&manifest->size, before, record->round);
+    for (uint32_t p = 0; p < PROBES; p++) {
+        uint64_t size = (uint64_t)sam_price_size(&price, record->codes[p]);
+        amounts[p] = sam_price_amount(&price, record->codes[p]);
+        *squares += size * size;
+        *values += sam_code_has_value(record->codes[p]);
+    }
+}
+
 /* Takes from `directions` what the removed records moved in the run that has them all. */
 static void subtract_removed(sam_directions *directions, const sam_manifest *manifest, const sam_parent *parent)
 {
-    sam_update_state carried = {0};
+    sam_scale scales[ROUNDS + 1] = {0};
     for (uint64_t r = 0; r < ROUNDS; r++) {
-        sam_round round = {0};
-        int64_t amounts[SLOTS * PROBES];
+        sam_round round;
+        sam_u128 squares = 0;
+        uint64_t values = 0;
         fill_round(&round, r);
-        assert_true(sam_update_round(&manifest->update, &carried, r, round.codes, SLOTS, PROBES, amounts));
-        for (uint64_t i = 0; i < SLOTS * PROBES; i++) {
-            const sam_move back = {(r * SLOTS * PROBES) + i, -amounts[i]};
-            if (sam_parent_removes(parent, r, round.workers[i / PROBES]))
+        for (size_t i = 0; i < round.record_count; i++) {
+            int64_t amounts[PROBES];
+            const sam_record *record = &round.records[i];
+            const sam_scale *before = &scales[r > manifest->lag ? r - manifest->lag : 0];
+            amounts_of(manifest, before, record, amounts, &squares, &values);
+            for (uint32_t p = 0; p < PROBES && sam_parent_removes(parent, r, record->author); p++) {
+                const sam_move back = {.probe = (r * SLOTS + record->place) * PROBES + p, .amount = -amounts[p]};
                 assert_true(sam_directions_move(directions, &back, 1));
+            }
         }
+        scales[r + 1] = scales[r];
+        sam_scale_learn(&manifest->size.scale, &scales[r + 1], squares, values);
         sam_round_free(&round);
     }
 }
@@ -353,15 +394,16 @@ static void a_reverted_state_is_the_old_one_less_what_the_records_moved(void **s
 {
     (void)state;
     sam_removal removals[] = {{5, 30, 2}, {33, 36, 0}};
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 6; i++) {
         fixture f;
-        begin(&f, ALL_FAMILIES[i]);
+        begin(&f, ALL_FAMILIES[i % 3]);
+        f.manifest.lag = i < 3 ? 0 : 2;
         sam_replica *old = new_replica(&f);
         apply_rounds(old, ROUNDS);
         f.manifest.parent = (sam_parent){.round = ROUNDS, .removals = removals, .removal_count = 2};
         sam_replica *reverted = new_replica(&f);
         apply_rounds(reverted, ROUNDS);
-        const sam_directions_spec spec = {ALL_FAMILIES[i], 7, 0, 5, 0, sam_replica_parameters(old), -20};
+        const sam_directions_spec spec = {ALL_FAMILIES[i % 3], 7, 0, 5, 0, sam_replica_parameters(old), -20};
         sam_directions *directions = sam_directions_new(&spec);
         uint64_t count = sam_replica_state_count(old);
         int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);
@@ -399,6 +441,56 @@ static void a_reverted_run_can_be_sought_like_any_other(void **state)
     sam_replica_free(straight);
     sam_replica_free(wandering);
     end(&f);
+}
+
+/* ---- what an author does on its way ---- */
+
+static void steps_that_are_tried_and_taken_back_leave_the_state_as_it_was(void **state)
+{
+    static const uint8_t CODES[PROBES] = {0x35, 0xb1};
+    const sam_record record = {.round = 9, .place = 2, .codes = CODES, .code_count = PROBES};
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        fixture f;
+        sam_error err;
+        begin(&f, ALL_FAMILIES[i]);
+        sam_replica *replica = new_replica(&f);
+        apply_rounds(replica, 9);
+        sam_digest before = digest_of(replica);
+        assert_int_equal(sam_replica_try_step(replica, &record, 0, 1, &err), SAM_OK);
+        sam_digest moved = digest_of(replica);
+        assert_memory_not_equal(before.bytes, moved.bytes, SAM_DIGEST_BYTES);
+        assert_int_equal(sam_replica_try_step(replica, &record, 0, -1, &err), SAM_OK);
+        sam_digest after = digest_of(replica);
+        expect_equal(&before, &after);
+        sam_replica_free(replica);
+        end(&f);
+    }
+}
+
+/* What the log adds is what its author did, where no guard weighs it: prices were known before the step. */
+static void a_record_moves_in_the_log_what_it_moved_on_its_authors_way(void **state)
+{
+    static const uint8_t CODES[PROBES] = {0x35, 0xb1};
+    const sam_record record = {.round = 9, .place = 2, .author = 1, .weight = 1, .codes = CODES, .code_count = PROBES};
+    (void)state;
+    for (uint32_t lag = 0; lag < 3; lag++) {
+        fixture f;
+        sam_error err;
+        begin(&f, SAM_SKETCH);
+        f.manifest.lag = lag;
+        sam_replica *author = new_replica(&f), *log = new_replica(&f);
+        apply_rounds(author, 9);
+        apply_rounds(log, 9);
+        assert_int_equal(sam_replica_try_step(author, &record, 0, 1, &err), SAM_OK);
+        assert_int_equal(sam_replica_put(log, 9, &record, 1, &err), SAM_OK);
+        assert_int_equal(sam_replica_seek(log, 10, &err), SAM_OK);
+        sam_digest own = digest_of(author), all = digest_of(log);
+        expect_equal(&own, &all);
+        sam_replica_free(author);
+        sam_replica_free(log);
+        end(&f);
+    }
 }
 
 /* ---- means ---- */
@@ -459,6 +551,8 @@ int main(void)
         cmocka_unit_test(every_moment_can_be_sought_forth_and_back),
         cmocka_unit_test(a_reverted_state_is_the_old_one_less_what_the_records_moved),
         cmocka_unit_test(a_reverted_run_can_be_sought_like_any_other),
+        cmocka_unit_test(steps_that_are_tried_and_taken_back_leave_the_state_as_it_was),
+        cmocka_unit_test(a_record_moves_in_the_log_what_it_moved_on_its_authors_way),
         cmocka_unit_test(an_average_is_the_mean_of_the_states_integer_by_integer),
         cmocka_unit_test(rounds_that_arrive_while_the_state_is_elsewhere_are_kept),
         cmocka_unit_test(encoded_rounds_move_the_state_at_once),

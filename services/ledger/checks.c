@@ -7,7 +7,8 @@
 
 static bool fits(const ledger_run *run, const sam_result *result)
 {
-    return result->index < run->shape.places && result->code_count == run->shape.codes_most && result->round < run->rounds;
+    return result->index < run->shape.places && result->code_count == run->shape.codes_most &&
+           result->round < run->rounds;
 }
 
 static void put_opinions(ledger_call *call, const ledger_run *run, const sam_sync_request *asked)

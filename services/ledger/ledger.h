@@ -102,10 +102,10 @@ sam_status ledger_read_log(sam_redis *redis, const ledger_run *run, uint64_t fro
 sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, const uint8_t **bytes, size_t *length,
                            sam_error *err);
 
-/* Where the run is signed: every result stands under the key with which the worker joined (FORBIDDEN otherwise).
- * signatures.c */
+/* Where the run is signed: the request, whose bytes these are, and every result in it stand under the key with which
+ * the worker joined (FORBIDDEN otherwise). signatures.c */
 sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *asked,
-                                   sam_error *err);
+                                   const uint8_t *bytes, size_t length, sam_error *err);
 /* Keys of the workers, and signatures of the rounds from `from` on, as a .samsig has them. `*next`: where to go on. */
 sam_status ledger_put_keys(sam_buffer *out, sam_redis *redis, const ledger_run *run, sam_error *err);
 sam_status ledger_put_signatures(sam_buffer *out, sam_redis *redis, const ledger_run *run, uint64_t from,

@@ -69,6 +69,13 @@ static sam_status find_run(worker_turn *own, const char *id, sam_error *err)
     return ledger_note(own->ledger, status, err);
 }
 
+static sam_status check_signatures(const worker_turn *own, sam_http_request *request, sam_error *err)
+{
+    size_t length;
+    const uint8_t *body = sam_http_body(request, &length);
+    return ledger_check_signatures(own->ledger, own->turn.run, &own->turn.asked, body, length, err);
+}
+
 /* The first call of the handler. */
 static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_request *request, sam_error *err)
 {
@@ -82,7 +89,7 @@ static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_req
     sam_status status = decode(own, request, err);
     if (status == SAM_OK)
         status = find_run(own, sam_http_parameter(request, "run"), err);
-    return status == SAM_OK ? ledger_check_signatures(ledger, own->turn.run, &own->turn.asked, err) : status;
+    return status == SAM_OK ? check_signatures(own, request, err) : status;
 }
 
 /* Opinions go to Redis before anything else of the turn: who is in quarantine then is told so. Checks that it is given

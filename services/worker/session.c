@@ -223,11 +223,8 @@ static sam_status one_sync(sam_session *session, sam_sync_request *request, sam_
     static const char *const HEADERS[] = {"Content-Type:", "Accept:", "User-Agent:", NULL};
     sam_buffer body = {0};
     request->worker = session->traffic.worker;
-    request->is_signed = session->key != NULL;
-    for (size_t i = 0; i < request->result_count && session->key != NULL; i++)
-        sam_result_sign(&request->results[i], &session->manifest->id, request->worker, session->key);
     session->leaving = request->leaving;
-    sam_sync_request_encode(&body, request);
+    sam_sync_request_compose(&body, request, &session->manifest->id, session->key);
     sam_status status = SAM_OK;
     if (body.failed) {
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory composing a sync");
