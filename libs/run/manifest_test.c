@@ -92,6 +92,7 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"name", "\"two\\nlines\"", "a line"},
         {"mode", "\"async\"", "\"sync\", \"federated\" or \"flood\", and is \"async\""},
         {"objective", "7", "\"choice\""},
+        {"objective", "\"metric\"", "\"choice\" or \"completion\", and is \"metric\""},
         {"estimator", "null", "\"two-point\" or \"one-sided\""},
         {"base", "\"ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB\"", "lower-case"},
         {"data.dev", "\"abc\"", "64 lower-case hexadecimal digits"},
@@ -185,7 +186,7 @@ static sam_manifest any_draft(uint64_t *random)
     static char kernel[] = "avx2";
     sam_manifest draft = test_draft();
     draft.mode = (sam_mode)test_below(random, 3);
-    draft.objective = (sam_objective)test_below(random, 3);
+    draft.objective = (sam_objective)test_below(random, 2);
     draft.estimator = (sam_estimator)test_below(random, 2);
     draft.seed = test_any_u64(random);
     draft.rounds = 1 + test_below(random, SAM_ROUNDS_MAX);
