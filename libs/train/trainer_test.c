@@ -31,20 +31,29 @@ static void free_station(station *s)
     sam_engine_free(s->engine);
 }
 
+static sam_record record_of(station *s, uint64_t round, uint32_t place)
+{
+    sam_record record = {.round = round, .place = place, .author = 1};
+    sam_error err = {0};
+    if (sam_trainer_record(s->trainer, &record, &err) != SAM_OK)
+        fail_msg("%s", err.text);
+    return record;
+}
+
 /* Works `rounds` rounds off by itself. */
 static void train(const test_training *t, station *s, uint64_t rounds)
 {
-    const sam_round_shape shape = {t->manifest.slots, t->manifest.probes};
     sam_error err = {0};
     for (uint64_t r = sam_replica_rounds(s->replica); r < rounds; r++) {
-        sam_round round = {0};
-        assert_int_equal(sam_round_init(&round, &shape, r, &err), SAM_OK);
-        for (uint32_t slot = 0; slot < shape.slots; slot++)
-            if (sam_trainer_slot(s->trainer, r, slot, round.codes + slot * shape.probes, NULL, &err) != SAM_OK)
-                fail_msg("%s", err.text);
-        assert_int_equal(sam_replica_apply(s->replica, &round, &err), SAM_OK);
+        sam_round round = {.number = r};
+        for (uint32_t slot = 0; slot < t->manifest.slots; slot++) {
+            const sam_record record = record_of(s, r, slot);
+            assert_int_equal(sam_round_add(&round, &record, &err), SAM_OK);
+        }
+        assert_int_equal(sam_replica_put(s->replica, r, round.records, round.record_count, &err), SAM_OK);
         sam_round_free(&round);
     }
+    assert_int_equal(sam_replica_seek(s->replica, rounds, &err), SAM_OK);
 }
 
 static void expect_same_state(const station *a, const station *b)
@@ -106,7 +115,7 @@ static void make_variety(test_training *t, const variety *v)
     t->manifest.estimator = v->estimator;
     t->manifest.family = v->family;
     t->manifest.eta_log2 = v->eta_log2;
-    t->manifest.update.rate = sam_rate_of(0.003, v->eta_log2);
+    t->manifest.size.rate = sam_rate_of(0.003, v->eta_log2);
 }
 
 static void estimators_families_and_objectives_learn_the_training_data(void **state)
@@ -130,45 +139,49 @@ static void estimators_families_and_objectives_learn_the_training_data(void **st
 /* ---- by the published definition ---- */
 
 /* Scalars of a slot's probes, each from its own losses of the whole data: Spall 1992, (L+ - L-) / (2 eps); FZOO
- * (2506.09034), (L+ - mean of all L+) / eps. */
-static void plain_scalars(const test_training *t, const station *s, test_plain *plain, uint64_t first_probe,
-                          double *scalars)
+ * (2506.09034), (L+ - mean of all L+) / eps. Returns the mean of all losses that the estimator looks at. */
+static double plain_scalars(const test_training *t, const station *s, test_plain *plain, uint64_t first_probe,
+                            double *scalars)
 {
-    double epsilon = sam_manifest_epsilon(&t->manifest), mean = 0;
-    for (uint32_t p = 0; p < t->manifest.probes; p++) {
+    const uint32_t probes = t->manifest.probes;
+    double epsilon = sam_manifest_epsilon(&t->manifest), mean = 0, other_mean = 0;
+    bool two_point = t->manifest.estimator == SAM_TWO_POINT;
+    for (uint32_t p = 0; p < probes; p++) {
         const sam_weight_source plus = test_plain_weights(plain, first_probe + p, epsilon);
         scalars[p] = test_plain_loss(s->engine, &plus, t->manifest.objective, t->data);
-        mean += scalars[p] / t->manifest.probes;
+        mean += scalars[p] / probes;
     }
-    for (uint32_t p = 0; p < t->manifest.probes; p++) {
+    for (uint32_t p = 0; p < probes; p++) {
         const sam_weight_source minus = test_plain_weights(plain, first_probe + p, -epsilon);
         double other = test_plain_loss(s->engine, &minus, t->manifest.objective, t->data);
-        scalars[p] = t->manifest.estimator == SAM_TWO_POINT ? (scalars[p] - other) / (2 * epsilon)
-                                                            : (scalars[p] - mean) / epsilon;
+        other_mean += other / probes;
+        scalars[p] = two_point ? (scalars[p] - other) / (2 * epsilon) : (scalars[p] - mean) / epsilon;
     }
+    return two_point ? (mean + other_mean) / 2 : mean;
 }
 
-/* Codes of slot 1 of a round at a state that is not the base; how many are those of the definition. */
+/* Checks the record of a slot at a state that is not the base; how many of its codes are just those of the definition.
+ */
 static unsigned compare_codes(const test_training *t, station *s)
 {
     enum { ROUND = 8, SLOT = 1 };
-    uint8_t codes[8];
     double scalars[8];
     unsigned same = 0;
-    sam_error err = {0};
     int64_t *integers = sam_alloc(sam_replica_state_count(s->replica), sizeof *integers);
     test_plain plain;
     train(t, s, ROUND);
     sam_replica_state_get(s->replica, integers);
     test_plain_make(&plain, t->model, &t->manifest, integers);
-    plain_scalars(t, s, &plain, (ROUND * (uint64_t)t->manifest.slots + SLOT) * t->manifest.probes, scalars);
-    if (sam_trainer_slot(s->trainer, ROUND, SLOT, codes, NULL, &err) != SAM_OK)
-        fail_msg("%s", err.text);
+    double loss =
+        plain_scalars(t, s, &plain, (ROUND * (uint64_t)t->manifest.slots + SLOT) * t->manifest.probes, scalars);
+    const sam_record record = record_of(s, ROUND, SLOT);
+    assert_int_equal(record.code_count, t->manifest.probes);
+    assert_true(fabs(record.loss / 256.0 - loss) < 1.0 / 256);
     for (uint32_t p = 0; p < t->manifest.probes; p++) {
-        uint8_t plain_code = test_plain_code(scalars[p] / sam_manifest_quantum(&t->manifest));
-        if (sam_code_steps(codes[p], plain_code) > 1)
-            fail_msg("probe %u: code %02x, by definition %02x, of the scalar %g", p, codes[p], plain_code, scalars[p]);
-        same += codes[p] == plain_code;
+        uint8_t code = test_plain_code(scalars[p] / sam_manifest_quantum(&t->manifest));
+        if (sam_code_steps(record.codes[p], code) > 1)
+            fail_msg("probe %u: code %02x, by definition %02x, of the scalar %g", p, record.codes[p], code, scalars[p]);
+        same += record.codes[p] == code;
     }
     test_plain_free(&plain);
     sam_free(integers);
@@ -196,16 +209,17 @@ static void codes_are_the_loss_differences_of_the_published_definition(void **st
         fail_msg("%u of %u codes are those of the definition", same, codes);
 }
 
-static void a_slot_of_another_round_is_refused(void **state)
+static void what_the_run_or_the_replica_does_not_have_is_refused(void **state)
 {
     (void)state;
     test_training t;
     test_training_make(&t, SAM_OBJECTIVE_CHOICE);
     station s = new_station(&t, 1, NULL);
-    uint8_t codes[3];
+    sam_record later = {.round = 1}, beside = {.place = 2}, beyond = {.round = t.manifest.rounds};
     sam_error err;
-    assert_int_equal(sam_trainer_slot(s.trainer, 1, 0, codes, NULL, &err), SAM_CONFLICT);
-    assert_int_equal(sam_trainer_slot(s.trainer, 0, 2, codes, NULL, &err), SAM_CONFLICT);
+    assert_int_equal(sam_trainer_record(s.trainer, &later, &err), SAM_NOT_FOUND); /* round 0 is not known */
+    assert_int_equal(sam_trainer_record(s.trainer, &beside, &err), SAM_CONFLICT);
+    assert_int_equal(sam_trainer_record(s.trainer, &beyond, &err), SAM_CONFLICT);
     free_station(&s);
     test_training_free(&t);
 }
@@ -216,7 +230,7 @@ int main(void)
         cmocka_unit_test(a_run_is_the_same_with_any_threads_and_with_cached_activations),
         cmocka_unit_test(estimators_families_and_objectives_learn_the_training_data),
         cmocka_unit_test(codes_are_the_loss_differences_of_the_published_definition),
-        cmocka_unit_test(a_slot_of_another_round_is_refused),
+        cmocka_unit_test(what_the_run_or_the_replica_does_not_have_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
