@@ -8,7 +8,7 @@ one is step 0, before training. Seconds are those of training alone: the clock s
 while dev is evaluated. Ends at --until-loss, --max-seconds or --max-steps, whichever comes first, and with a loss of
 null where the weights have blown up.
 
-The loss is ours (libs/train/objective.c): cross entropy over the options, each with the sum of its tokens' log
+The loss is ours (libs/train/objectives/choice.c): cross entropy over the options, each with the sum of its tokens' log
 probabilities. An example whose options have one token each is one sequence, for the model has read all of it then;
 MeZO's own code would run it once for each option. Minibatches are drawn as published, one shuffled epoch after the other,
 or with --balanced with equal labels, as ours are.

@@ -25,6 +25,7 @@ typedef struct test_model {
     const char *misshapen;       /* gets one row more */
     const char *key_name;        /* a further key, "llama.rope.scaling.type" */
     const char *key_text;
+    void (*more_keys)(sam_gguf_writer *writer); /* further keys of a GGUF, such as a tokenizer's; may be NULL */
     bool tied;
     bool sharded; /* a folder: two files and an index */
 } test_model;
@@ -150,6 +151,8 @@ static inline void test_gguf(sam_buffer *file, const test_model *m)
     sam_gguf_write_f32(&w.gguf, epsilon, 1e-5f);
     if (m->key_name != NULL)
         sam_gguf_write_text(&w.gguf, m->key_name, m->key_text);
+    if (m->more_keys != NULL)
+        m->more_keys(&w.gguf);
     test_each(m, test_add_gguf, &w);
     if (m->extra != NULL) {
         uint64_t begin = sam_gguf_write_tensor(&w.gguf, m->extra, SAM_F32, 1, (uint64_t[]){4});

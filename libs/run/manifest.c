@@ -39,7 +39,6 @@ typedef struct field {
     unsigned among; /* ... among these bits; 0: always; OPTIONAL: where it is given (see is_given) */
 } field;
 
-static const char *const OBJECTIVES[] = {"choice", "completion", NULL};
 static const char *const ESTIMATORS[] = {"two-point", "one-sided", NULL};
 static const char *const FAMILIES[] = {"sketch", "rademacher", "gaussian", NULL};
 static const char *const SCHEDULES[] = {"constant", "linear", "cosine", "inverse", NULL};
@@ -57,7 +56,7 @@ static const field FIELDS[] = {
     {"format", FIELD_FORMAT, 0, PLAIN},
     {"name", FIELD_NAME, AT(name), PLAIN},
     {"mode", FIELD_MODE, AT(mode), PLAIN},
-    {"objective", FIELD_CHOICE, AT(objective), NAMED(OBJECTIVES)},
+    {"objective", FIELD_CHOICE, AT(objective), NAMED(sam_objective_names)},
     {"estimator", FIELD_CHOICE, AT(estimator), NAMED(ESTIMATORS)},
     {"base", FIELD_DIGEST, AT(base), PLAIN},
     {"data.dev", FIELD_DIGEST, AT(dev), PLAIN},

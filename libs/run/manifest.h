@@ -15,6 +15,7 @@
 #include "base/digest.h"
 #include "base/status.h"
 #include "run/mode.h"
+#include "run/objective.h"
 #include "run/parent.h"
 #include "run/privacy.h"
 #include "seed/directions/directions.h"
@@ -34,7 +35,6 @@
 #define SAM_ROUNDS_MAX      ((uint64_t)1 << 40)   /* so that the number of a probe fits 64 bits */
 #define SAM_MANIFEST_MAX    ((size_t)1024 * 1024) /* bytes of canonical text */
 
-typedef enum sam_objective { SAM_OBJECTIVE_CHOICE, SAM_OBJECTIVE_COMPLETION } sam_objective;
 typedef enum sam_estimator { SAM_TWO_POINT, SAM_ONE_SIDED } sam_estimator;
 
 /* Which tensors train: blocks [first_block, end_block), and the tensors around them. */

@@ -92,6 +92,7 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"name", "\"two\\nlines\"", "a line"},
         {"mode", "\"async\"", "\"sync\", \"federated\" or \"flood\", and is \"async\""},
         {"objective", "7", "\"choice\""},
+        {"objective", "\"metric\"", "\"choice\" or \"completion\", and is \"metric\""},
         {"estimator", "null", "\"two-point\" or \"one-sided\""},
         {"base", "\"ABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABABAB\"", "lower-case"},
         {"data.dev", "\"abc\"", "64 lower-case hexadecimal digits"},

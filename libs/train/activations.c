@@ -45,7 +45,7 @@ static void name_of(const sam_activations *cache, char hex[SAM_DIGEST_HEX])
     sam_put_text(&key, "samara-activations/1 ");
     sam_put_text(&key, sam_engine_kernels(cache->engine)->name);
     sam_put_u32(&key, cache->first_block);
-    sam_put_u32(&key, (uint32_t)cache->objective);
+    sam_put_text(&key, sam_objective_names[cache->objective]);
     sam_put_bytes(&key, sam_model_digest(sam_engine_model(cache->engine))->bytes, SAM_DIGEST_BYTES);
     for (size_t i = 0; i < sam_dataset_count(cache->data); i++) {
         const sam_example *example = sam_dataset_at(cache->data, i);

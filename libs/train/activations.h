@@ -19,7 +19,7 @@
 
 #include "model/forward/engine.h"
 #include "train/dataset.h"
-#include "train/objective.h"
+#include "train/objectives/objective.h"
 
 typedef struct sam_activations sam_activations;
 

@@ -1,5 +1,7 @@
 #include "train/defaults.h"
 
+#include "train/objectives/objective.h"
+
 #include <math.h>
 
 /* Blocks at the top that train: a third. What lies below is computed once for each example, so a probe costs a third of
@@ -36,7 +38,7 @@ void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objec
         .slots = 8,
         .probes = 2,
         .batch = 8,
-        .balance = objective == SAM_OBJECTIVE_CHOICE,
+        .balance = sam_objective_balances(objective),
         .epsilon_log2 = -9,
         .epsilon_units = 3,
         .quantum_log2 = -8,

@@ -11,7 +11,8 @@
 #ifndef SAM_TRAIN_PRIVATE_H
 #define SAM_TRAIN_PRIVATE_H
 
-#include "train/objective.h"
+#include "run/manifest.h"
+#include "train/objectives/objective.h"
 
 /* Where random words come from. */
 typedef struct sam_noise {

@@ -32,7 +32,7 @@ struct sam_task {
     const char **columns;
     size_t column_count;
     uint32_t max_tokens;
-    sam_metric metric;
+    sam_quality_metric metric;
 };
 
 static sam_status no_memory(sam_error *err)
@@ -204,7 +204,7 @@ static sam_status read_metric(sam_task *task, const json_t *root, sam_error *err
     if (metric == SAM_METRIC_F1 && task->option_count != 2)
         return sam_fail(err, SAM_INVALID, "'metric': f1 is of two options; with %zu it is macro-f1",
                         task->option_count);
-    task->metric = (sam_metric)metric;
+    task->metric = (sam_quality_metric)metric;
     return SAM_OK;
 }
 
@@ -323,7 +323,7 @@ bool sam_task_option_is_constant(const sam_task *task, size_t option)
     return task->options[option].constant;
 }
 
-sam_metric sam_task_metric(const sam_task *task)
+sam_quality_metric sam_task_metric(const sam_task *task)
 {
     return task->metric;
 }

@@ -28,7 +28,7 @@
 
 typedef struct sam_task sam_task;
 
-typedef enum sam_metric { SAM_METRIC_ACCURACY, SAM_METRIC_F1, SAM_METRIC_MACRO_F1 } sam_metric;
+typedef enum sam_quality_metric { SAM_METRIC_ACCURACY, SAM_METRIC_F1, SAM_METRIC_MACRO_F1 } sam_quality_metric;
 
 typedef struct sam_task_row {
     sam_buffer prefix; /* text */
@@ -45,7 +45,7 @@ const char *sam_task_name(const sam_task *task);
 const char *sam_task_json(const sam_task *task); /* canonical, as it goes into the manifest */
 size_t sam_task_option_count(const sam_task *task);
 bool sam_task_option_is_constant(const sam_task *task, size_t option); /* the same text for every row */
-sam_metric sam_task_metric(const sam_task *task);
+sam_quality_metric sam_task_metric(const sam_task *task);
 uint32_t sam_task_max_tokens(const sam_task *task); /* 0: only the model's context limits */
 
 /* The data file, with the columns that the task names where the file has no header line. */

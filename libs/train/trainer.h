@@ -22,7 +22,7 @@
 #include "model/forward/engine.h"
 #include "run/manifest.h"
 #include "train/dataset.h"
-#include "train/objective.h"
+#include "train/objectives/objective.h"
 #include "train/replica.h"
 
 typedef struct sam_trainer_parts { /* all borrowed */

@@ -1,6 +1,6 @@
-"""Writes services/cli/shared/confusion_golden.h: F1 scores by scikit-learn.
+"""Writes libs/train/quality/confusion_golden.h: F1 scores by scikit-learn.
 
-    python tests/golden/f1_scores.py > services/cli/shared/confusion_golden.h     (needs: pip install scikit-learn)
+    python tests/golden/f1_scores.py > libs/train/quality/confusion_golden.h     (needs: pip install scikit-learn)
     make format
 """
 import random
@@ -26,7 +26,7 @@ def row(numbers):
 
 def main():
     print("/* Made by tests/golden/f1_scores.py with scikit-learn; do not edit. */")
-    print("#ifndef SAM_CLI_CONFUSION_GOLDEN_H\n#define SAM_CLI_CONFUSION_GOLDEN_H\n\n#include <stdint.h>\n")
+    print("#ifndef SAM_TRAIN_CONFUSION_GOLDEN_H\n#define SAM_TRAIN_CONFUSION_GOLDEN_H\n\n#include <stdint.h>\n")
     print(f"static const struct {{\n    uint32_t labels[{COUNT}], answers[{COUNT}];\n    double f1_of_1, macro_f1;\n"
           "} GOLDEN_F1[] = {")
     for labels, answers in cases():

@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -41,6 +42,11 @@ sam_status sam_json_write(const json_t *json, size_t flags, sam_buffer *out, sam
     if (json_dump_callback(json, append, out, flags) != 0)
         return sam_fail(err, SAM_NO_MEMORY, "no memory to write JSON");
     return SAM_OK;
+}
+
+json_t *sam_json_real(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 const char *sam_json_unknown(const json_t *object, const char *const known[])

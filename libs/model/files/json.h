@@ -24,6 +24,8 @@ sam_status sam_json_file(json_t **json, const char *path, sam_error *err);
 /* Appends the text; `flags` as jansson has them. */
 sam_status sam_json_write(const json_t *json, size_t flags, sam_buffer *out, sam_error *err);
 
+json_t *sam_json_real(double value); /* null where it is not finite, which JSON cannot say; NULL: out of memory */
+
 /* The first member that is not among `known` (ends with NULL), or NULL. */
 const char *sam_json_unknown(const json_t *object, const char *const known[]);
 

@@ -13,10 +13,11 @@
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
 #include "cli/shared/material.h"
-#include "cli/shared/score.h"
 #include "seed/code.h"
 #include "seed/philox.h"
 #include "train/defaults.h"
+#include "train/evaluation.h"
+#include "train/quality/quality.h"
 #include "train/trainer.h"
 
 #include <stdio.h>
@@ -162,21 +163,21 @@ static bool go_on(void *user, size_t done, size_t total)
     return !sam_shutdown_asked();
 }
 
-static sam_status judge(const trial *t, cli_score *score, sam_error *err)
+static sam_status judge(const trial *t, sam_quality *score, sam_error *err)
 {
     const sam_dataset *dev = t->of->material.data[CLI_DEV];
-    const cli_score_watcher watcher = {.step = go_on};
+    const sam_progress watcher = {.step = go_on};
     sam_outcome *outcomes = sam_alloc(sam_dataset_count(dev), sizeof *outcomes);
     if (outcomes == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
-    sam_status status = cli_outcomes(t->trainer, dev, outcomes, &watcher, err);
+    sam_status status = sam_evaluate(t->trainer, dev, outcomes, &watcher, err);
     if (status == SAM_OK)
-        *score = cli_score_of(dev, outcomes, cli_best_threshold(dev, outcomes), SAM_METRIC_ACCURACY);
+        *score = sam_quality_of(dev, outcomes, sam_quality_threshold(dev, outcomes), SAM_METRIC_ACCURACY);
     sam_free(outcomes);
     return status;
 }
 
-static sam_status run_trial(trial *t, cli_score *before, cli_score *after, sam_error *err)
+static sam_status run_trial(trial *t, sam_quality *before, sam_quality *after, sam_error *err)
 {
     sam_status status = compose(t, err);
     if (status == SAM_OK)
@@ -199,7 +200,7 @@ static sam_status run_trial(trial *t, cli_score *before, cli_score *after, sam_e
 
 /* ---- all of them ---- */
 
-static void say(const work *w, const char *attack, const char *guard, const cli_score *score)
+static void say(const work *w, const char *attack, const char *guard, const sam_quality *score)
 {
     if (w->asked.json)
         printf("{\"attack\":\"%s\",\"guard\":\"%s\",\"accuracy\":%.4f,\"loss\":%.6f,\"auc\":%.4f}\n", attack, guard,
@@ -212,7 +213,7 @@ static void say(const work *w, const char *attack, const char *guard, const cli_
 
 static sam_status run_all(work *w, sam_error *err)
 {
-    cli_score before = {0};
+    sam_quality before = {0};
     sam_status status = SAM_OK;
     if (!w->asked.json)
         printf("%llu rounds of %llu slots, %llu hostile\n\n| attack   | guard          | accuracy | loss | AUC |\n"
@@ -222,7 +223,7 @@ static sam_status run_all(work *w, sam_error *err)
         for (int guard = 0; guard < (attack == HONEST ? CLIP_CHECKED : GUARDS) && status == SAM_OK; guard++) {
             trial t = {.of = w, .attack = attack, .guard = guard};
             bool first = !before.known;
-            cli_score after = {0};
+            sam_quality after = {0};
             status = run_trial(&t, &before, &after, err);
             if (first && status == SAM_OK)
                 say(w, "before", "", &before);

@@ -5,8 +5,10 @@
 #include "cli/cli.h"
 #include "cli/shared/examiner.h"
 #include "cli/shared/found.h"
-#include "cli/shared/score.h"
 #include "cli/train/view.h"
+#include "model/files/json.h"
+#include "train/evaluation.h"
+#include "train/quality/quality.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -40,18 +42,18 @@ static bool step(void *user, size_t done, size_t total)
 /* The metric of the state before `round`. */
 static sam_status measure(search *s, uint64_t round, double *value, sam_error *err)
 {
-    const cli_score_watcher watcher = {step, s};
+    const sam_progress watcher = {step, s};
     sam_status status = sam_replica_seek(s->examiner.moment.replica, round, err);
     if (status == SAM_OK)
-        status = cli_outcomes(s->examiner.trainer, s->examiner.data, s->outcomes, &watcher, err);
+        status = sam_evaluate(s->examiner.trainer, s->examiner.data, s->outcomes, &watcher, err);
     if (status != SAM_OK)
         return status;
-    const cli_score score = cli_score_of(s->examiner.data, s->outcomes, (double)NAN, SAM_METRIC_ACCURACY);
+    const sam_quality score = sam_quality_of(s->examiner.data, s->outcomes, (double)NAN, SAM_METRIC_ACCURACY);
     *value = s->loss ? score.loss : score.accuracy;
     s->evaluations++;
     cli_view_end(&s->view);
     json_array_append_new(s->evaluated, json_pack("{s:I, s:o, s:o}", "round", (json_int_t)round, "accuracy",
-                                                  cli_json_real(score.accuracy), "loss", cli_json_real(score.loss)));
+                                                  sam_json_real(score.accuracy), "loss", sam_json_real(score.loss)));
     if (!s->found.json)
         printf("round %-8llu accuracy %.4f  loss %.6f\n", (unsigned long long)round, score.accuracy, score.loss);
     return SAM_OK;
@@ -121,8 +123,8 @@ static sam_status tell_culprit(search *s, const uint64_t ends[2], const double v
         cli_found_say(&s->found, "fell with", "round", json_integer((json_int_t)ends[0]),
                       "round %llu, from %.6f to %.6f (%u evaluations)", (unsigned long long)ends[0], values[0],
                       values[1], s->evaluations);
-        cli_found_say(&s->found, NULL, "before", cli_json_real(values[0]), " ");
-        cli_found_say(&s->found, NULL, "after", cli_json_real(values[1]), " ");
+        cli_found_say(&s->found, NULL, "before", sam_json_real(values[0]), " ");
+        cli_found_say(&s->found, NULL, "after", sam_json_real(values[1]), " ");
         cli_found_say(&s->found, NULL, "evaluations", json_incref(s->evaluated), " ");
     }
     for (size_t i = 0; status == SAM_OK && i < round.record_count; i++)

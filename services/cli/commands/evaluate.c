@@ -5,10 +5,11 @@
 #include "cli/shared/material.h"
 #include "cli/shared/moment.h"
 #include "cli/shared/run_address.h"
-#include "cli/shared/score.h"
 #include "cli/train/view.h"
 #include "client/run_client.h"
 #include "train/defaults.h"
+#include "train/evaluation.h"
+#include "train/quality/quality.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,19 +75,19 @@ static bool step(void *user, size_t done, size_t total)
     return !sam_shutdown_asked();
 }
 
-static void print_score(work *w, const cli_score *score)
+static void print_score(work *w, const sam_quality *score)
 {
     cli_view_end(&w->view);
     if (w->asked.json) {
-        json_t *json = cli_score_json(score);
+        json_t *json = sam_quality_json(score);
         (void)json_dumpf(json, stdout, JSON_COMPACT);
         printf("\n");
         json_decref(json);
         return;
     }
     printf("examples %zu\naccuracy %.4f\nloss     %.6f\n", score->examples, score->accuracy, score->loss);
-    if (cli_score_f1_name(score) != NULL)
-        printf("%-8s %.4f\n", cli_score_f1_name(score), score->f1);
+    if (sam_quality_f1_name(score) != NULL)
+        printf("%-8s %.4f\n", sam_quality_f1_name(score), score->f1);
     if (score->two_options)
         printf("auc      %.4f\naccuracy with the threshold that is best on these same examples (%.4f): %.4f\n",
                score->auc, score->threshold, score->calibrated_accuracy);
@@ -95,14 +96,14 @@ static void print_score(work *w, const cli_score *score)
 static sam_status judge(work *w, sam_trainer *trainer, sam_error *err)
 {
     const sam_dataset *data = w->material.data[CLI_TEST];
-    const cli_score_watcher watcher = {step, w};
+    const sam_progress watcher = {step, w};
     sam_outcome *outcomes = sam_alloc(sam_dataset_count(data), sizeof *outcomes);
     if (outcomes == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
-    sam_status status = cli_outcomes(trainer, data, outcomes, &watcher, err);
+    sam_status status = sam_evaluate(trainer, data, outcomes, &watcher, err);
     if (status == SAM_OK) {
-        const double threshold = cli_best_threshold(data, outcomes);
-        const cli_score score = cli_score_of(data, outcomes, threshold, sam_task_metric(w->material.task));
+        const double threshold = sam_quality_threshold(data, outcomes);
+        const sam_quality score = sam_quality_of(data, outcomes, threshold, sam_task_metric(w->material.task));
         print_score(w, &score);
     }
     sam_free(outcomes);

@@ -9,6 +9,7 @@
 #include "cli/shared/signatures.h"
 #include "cli/shared/transfer.h"
 #include "cli/train/view.h"
+#include "model/files/json.h"
 #include "seed/code.h"
 
 #include <stdio.h>
@@ -128,7 +129,7 @@ static void tell_workers(work *w)
                                               (json_int_t)one->worker, "slots", (json_int_t)one->slots, "codes",
                                               (json_int_t)one->codes, "same", (json_int_t)one->same, "near",
                                               (json_int_t)one->near, "beyond", (json_int_t)one->beyond, "largest_steps",
-                                              (int)one->largest, "agreement", cli_json_real(cli_worker_agreement(one)),
+                                              (int)one->largest, "agreement", sam_json_real(cli_worker_agreement(one)),
                                               "stands", one->beyond == 0));
         cli_found_say(&w->found, label, NULL, NULL,
                       "%llu codes: %llu the same, %llu within %u step%s, %llu beyond (at most %u); agreement %.4f%s",
@@ -160,7 +161,7 @@ static sam_status judge(const work *w, sam_error *err)
 
 static sam_status check_codes(work *w, sam_error *err)
 {
-    const cli_score_watcher watcher = {step, w};
+    const sam_progress watcher = {step, w};
     sam_status status = cli_recheck_run(&w->check, &w->examiner, &watcher, err);
     cli_view_end(&w->view);
     if (status != SAM_OK)

@@ -120,7 +120,7 @@ static sam_status recheck_record(cli_recheck *check, cli_examiner *examiner, con
 
 typedef struct sweep {
     uint64_t done, total; /* slots of the sample */
-    const cli_score_watcher *watcher;
+    const sam_progress *watcher;
 } sweep;
 
 static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint64_t number, sweep *now, sam_error *err)
@@ -142,7 +142,7 @@ static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint
     return status;
 }
 
-sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const cli_score_watcher *watcher, sam_error *err)
+sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const sam_progress *watcher, sam_error *err)
 {
     const sam_manifest *manifest = sam_samlog_manifest(examiner->moment.log);
     uint64_t rounds = sam_samlog_rounds(examiner->moment.log);

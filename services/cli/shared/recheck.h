@@ -15,7 +15,7 @@
 #define SAM_CLI_RECHECK_H
 
 #include "cli/shared/examiner.h"
-#include "cli/shared/score.h"
+#include "train/evaluation.h"
 
 /* One worker's codes against those computed here. */
 typedef struct cli_worker_check {
@@ -45,8 +45,7 @@ typedef struct cli_recheck {
 } cli_recheck;
 
 /* The examiner computes slots; its replica stands anywhere afterwards. */
-sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const cli_score_watcher *watcher,
-                           sam_error *err);
+sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const sam_progress *watcher, sam_error *err);
 void cli_recheck_free(cli_recheck *check);
 
 /* The cosine of both rows of values: 1 where they agree but for rounding, about 0 for noise; NaN where one is all 0. */

@@ -1,6 +1,7 @@
 #include "cli/train/out_folder.h"
 
 #include "base/files.h"
+#include "model/files/json.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -85,10 +86,10 @@ void cli_out_close(cli_out_folder *folder)
 sam_status cli_out_save(const cli_out_folder *folder, sam_error *err)
 {
     json_t *state = json_pack("{s:O, s:o, s:I, s:I, s:O, s:o, s:o, s:s}", "manifest", folder->manifest, "seconds",
-                              cli_json_real(folder->seconds), "head", (json_int_t)folder->head, "workers_lost",
+                              sam_json_real(folder->seconds), "head", (json_int_t)folder->head, "workers_lost",
                               (json_int_t)folder->workers_lost, "workers", folder->workers, "zero_shot_dev",
-                              cli_score_json(&folder->zero_shot[0]), "zero_shot_test",
-                              cli_score_json(&folder->zero_shot[1]), "test", folder->test);
+                              sam_quality_json(&folder->zero_shot[0]), "zero_shot_test",
+                              sam_quality_json(&folder->zero_shot[1]), "test", folder->test);
     char *text = state == NULL ? NULL : json_dumps(state, JSON_INDENT(2));
     char *path = sam_format("%s/run.json", folder->root);
     sam_status status = text == NULL || path == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
@@ -111,8 +112,8 @@ static sam_status load(cli_out_folder *folder, json_t *state, sam_error *err)
     folder->seconds = json_number_value(json_object_get(state, "seconds"));
     folder->head = (uint64_t)json_integer_value(json_object_get(state, "head"));
     folder->workers_lost = (uint64_t)json_integer_value(json_object_get(state, "workers_lost"));
-    folder->zero_shot[0] = cli_score_from_json(json_object_get(state, "zero_shot_dev"));
-    folder->zero_shot[1] = cli_score_from_json(json_object_get(state, "zero_shot_test"));
+    folder->zero_shot[0] = sam_quality_from_json(json_object_get(state, "zero_shot_dev"));
+    folder->zero_shot[1] = sam_quality_from_json(json_object_get(state, "zero_shot_test"));
     const char *test = json_string_value(json_object_get(state, "test"));
     snprintf(folder->test, sizeof folder->test, "%s", test == NULL ? "" : test);
     folder->resumed = true;

@@ -19,8 +19,8 @@
 #define SAM_CLI_OUT_FOLDER_H
 
 #include "base/memory.h"
-#include "cli/shared/score.h"
 #include "run/manifest.h"
+#include "train/quality/quality.h"
 
 #include <jansson.h>
 
@@ -38,8 +38,8 @@ typedef struct cli_out_folder {
     /* counted over all sessions, kept in run.json */
     double seconds;
     uint64_t head, workers_lost;
-    json_t *workers;        /* name -> {"slots", "bytes_sent", "bytes_received"} of ended workers */
-    cli_score zero_shot[2]; /* dev, test */
+    json_t *workers;          /* name -> {"slots", "bytes_sent", "bytes_received"} of ended workers */
+    sam_quality zero_shot[2]; /* dev, test */
     json_t *manifest;
     char test[SAM_DIGEST_HEX]; /* digest of the test data that zero_shot[1] is of */
 } cli_out_folder;

@@ -6,7 +6,9 @@
 #include "base/shutdown.h"
 #include "cli/shared/moment.h"
 #include "model/export.h"
+#include "model/files/json.h"
 #include "run/samlog.h"
+#include "train/evaluation.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,24 +32,24 @@ static bool step(void *user, size_t done, size_t total)
 
 /* Scores one split; `threshold` is set from dev, which comes first. */
 static sam_status judge_split(judging *now, sam_trainer *trainer, const sam_dataset *data, double *threshold,
-                              cli_score *score, sam_error *err)
+                              sam_quality *score, sam_error *err)
 {
-    const cli_score_watcher watcher = {step, now};
+    const sam_progress watcher = {step, now};
     sam_outcome *outcomes = sam_alloc(sam_dataset_count(data), sizeof *outcomes);
     if (outcomes == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory for the outcomes of %zu examples", sam_dataset_count(data));
-    sam_status status = cli_outcomes(trainer, data, outcomes, &watcher, err);
+    sam_status status = sam_evaluate(trainer, data, outcomes, &watcher, err);
     if (status == SAM_OK && data == now->training->material.data[CLI_DEV])
-        *threshold = cli_best_threshold(data, outcomes);
+        *threshold = sam_quality_threshold(data, outcomes);
     if (status == SAM_OK) {
-        *score = cli_score_of(data, outcomes, *threshold, sam_task_metric(now->training->material.task));
+        *score = sam_quality_of(data, outcomes, *threshold, sam_task_metric(now->training->material.task));
         cli_view_score(&now->training->view, now->moment, now->split, score);
     }
     sam_free(outcomes);
     return status;
 }
 
-static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *trainer, cli_score *scores,
+static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *trainer, sam_quality *scores,
                             sam_error *err)
 {
     double threshold = 0;
@@ -61,7 +63,7 @@ static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *tr
 }
 
 /* With all cores, in this process; `scores` are of dev and test. */
-static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, cli_score *scores, sam_error *err)
+static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, sam_quality *scores, sam_error *err)
 {
     const sam_engine_options options = {.precision = t->settings.product, .kernel = t->kernel};
     sam_engine *engine = NULL;
@@ -92,7 +94,7 @@ sam_status cli_report_zero_shot(cli_training *t, sam_error *err)
     test_digest(t, test);
     if (t->folder.zero_shot[0].known && strcmp(test, t->folder.test) == 0)
         return SAM_OK;
-    t->folder.zero_shot[1] = (cli_score){0};
+    t->folder.zero_shot[1] = (sam_quality){0};
     sam_status status = sam_replica_new(&replica, t->material.model, t->manifest, err);
     if (status == SAM_OK)
         status = judge(t, "before training", replica, t->folder.zero_shot, err);
@@ -106,7 +108,7 @@ sam_status cli_report_zero_shot(cli_training *t, sam_error *err)
 /* ---- results ---- */
 
 typedef struct results {
-    cli_score final[2];
+    sam_quality final[2];
     sam_digest state;
     uint64_t rounds, records, log_bytes;
 } results;
@@ -176,7 +178,7 @@ static sam_status find_results(cli_training *t, results *found, sam_error *err)
 
 /* ---- summary.json ---- */
 
-static void put_score(json_t *summary, const char *moment, const cli_score *score)
+static void put_score(json_t *summary, const char *moment, const sam_quality *score)
 {
     const struct {
         const char *name;
@@ -186,11 +188,11 @@ static void put_score(json_t *summary, const char *moment, const cli_score *scor
                    {"calibrated_accuracy", score->calibrated_accuracy, score->two_options},
                    {"auc", score->auc, score->two_options},
                    {"loss", score->loss, true},
-                   {cli_score_f1_name(score), score->f1, true}};
+                   {sam_quality_f1_name(score), score->f1, true}};
     for (size_t i = 0; i < sizeof figures / sizeof figures[0] && figures[i].name != NULL; i++) {
         char key[64];
         snprintf(key, sizeof key, "%s_%s", moment, figures[i].name);
-        json_object_set_new(summary, key, figures[i].known ? cli_json_real(figures[i].value) : json_null());
+        json_object_set_new(summary, key, figures[i].known ? sam_json_real(figures[i].value) : json_null());
     }
 }
 
@@ -253,14 +255,14 @@ static sam_status write_summary(cli_training *t, const json_t *summary, sam_erro
 static void print_scores(const cli_training *t, const results *found)
 {
     size_t split = t->material.data[CLI_TEST] != NULL;
-    const cli_score *before = &t->folder.zero_shot[split], *after = &found->final[split];
+    const sam_quality *before = &t->folder.zero_shot[split], *after = &found->final[split];
     printf("\n%s, %zu examples of %s\n", t->manifest->name, after->examples, split ? "test" : "dev");
     printf("  accuracy before             %5.1f %%\n", 100 * before->accuracy);
     if (before->two_options)
         printf("  before, threshold from dev  %5.1f %%\n", 100 * before->calibrated_accuracy);
     printf("  accuracy after              %5.1f %%\n", 100 * after->accuracy);
-    if (cli_score_f1_name(after) != NULL)
-        printf("  %-27s %.3f -> %.3f\n", cli_score_f1_name(after), before->f1, after->f1);
+    if (sam_quality_f1_name(after) != NULL)
+        printf("  %-27s %.3f -> %.3f\n", sam_quality_f1_name(after), before->f1, after->f1);
     if (before->two_options && after->two_options)
         printf("  area under ROC              %.3f -> %.3f\n", before->auc, after->auc);
     printf("  loss                        %.4f -> %.4f\n", before->loss, after->loss);

@@ -23,7 +23,9 @@ typedef struct choice {
 static const choice DIRECTIONS[] = {
     {"sketch", SAM_SKETCH}, {"rademacher", SAM_DENSE_RADEMACHER}, {"gaussian", SAM_DENSE_GAUSSIAN}, {0}};
 static const choice ESTIMATORS[] = {{"two-point", SAM_TWO_POINT}, {"one-sided", SAM_ONE_SIDED}, {0}};
-static const choice OBJECTIVES[] = {{"choice", SAM_OBJECTIVE_CHOICE}, {"completion", SAM_OBJECTIVE_COMPLETION}, {0}};
+#define OBJECTIVE(constant, name) {#name, SAM_OBJECTIVE_##constant},
+#define LISTED(constant, name)    " " #name
+static const choice OBJECTIVES[] = {SAM_OBJECTIVES(OBJECTIVE){0}};
 static const choice PRECISIONS[] = {{"bf16", SAM_PRECISION_BF16}, {"f32", SAM_PRECISION_F32}, {0}};
 
 static sam_status choose(const char *option, const choice *choices, const char *word, int *value, sam_error *err)
@@ -136,7 +138,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"epsilon", SAM_OPTION_NUMBER, &set->epsilon, "X", "size of a perturbation; 0: the default"},
         {"directions", SAM_OPTION_TEXT, &set->directions, "FAMILY", "sketch, rademacher or gaussian"},
         {"estimator", SAM_OPTION_TEXT, &set->estimator, "KIND", "two-point or one-sided"},
-        {"objective", SAM_OPTION_TEXT, &set->objective, "KIND", "choice or completion"},
+        {"objective", SAM_OPTION_TEXT, &set->objective, "KIND", "one of:" SAM_OBJECTIVES(LISTED)},
         {"eval-every", SAM_OPTION_TEXT, &every, "N", "rounds between evaluations of dev; 0: none"},
         {"lease-ms", SAM_OPTION_COUNT, &set->lease_ms, "MS",
          "a slot whose worker is silent so long is given to another"},

@@ -1,6 +1,7 @@
 #include "cli/train/view.h"
 
 #include "base/clock.h"
+#include "model/files/json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,12 +130,12 @@ static void write_standing(char *out, size_t size, const cli_standing *at)
 static json_t *standing_json(const cli_standing *at)
 {
     return json_pack("{s:I, s:I, s:o, s:o, s:o, s:f, s:I, s:I, s:f, s:o}", "round", (json_int_t)at->round, "rounds",
-                     (json_int_t)at->rounds, "fraction", cli_json_real(at->fraction), "dev_loss",
-                     at->evaluated ? cli_json_real(at->dev_loss) : json_null(), "dev_accuracy",
-                     at->evaluated ? cli_json_real(at->dev_accuracy) : json_null(), "probes_per_second",
+                     (json_int_t)at->rounds, "fraction", sam_json_real(at->fraction), "dev_loss",
+                     at->evaluated ? sam_json_real(at->dev_loss) : json_null(), "dev_accuracy",
+                     at->evaluated ? sam_json_real(at->dev_accuracy) : json_null(), "probes_per_second",
                      at->probes_per_second, "workers", (json_int_t)at->workers, "bytes_sent",
                      (json_int_t)at->bytes_sent, "seconds", at->seconds, "seconds_left",
-                     at->seconds_left >= 0 ? cli_json_real(at->seconds_left) : json_null());
+                     at->seconds_left >= 0 ? sam_json_real(at->seconds_left) : json_null());
 }
 
 void cli_view_progress(cli_view *view, const cli_standing *standing)
@@ -194,18 +195,18 @@ void cli_view_evaluation(cli_view *view, const sam_evaluation *evaluation)
     fflush(stdout);
 }
 
-void cli_view_score(cli_view *view, const char *moment, const char *split, const cli_score *score)
+void cli_view_score(cli_view *view, const char *moment, const char *split, const sam_quality *score)
 {
     if (view->kind == CLI_VIEW_JSON) {
-        json_t *object = cli_score_json(score);
+        json_t *object = sam_quality_json(score);
         json_object_set_new(object, "moment", json_string(moment));
         json_object_set_new(object, "split", json_string(split));
         cli_view_object(view, "score", object);
         return;
     }
     char f1[40] = "", more[96] = "";
-    if (cli_score_f1_name(score) != NULL)
-        snprintf(f1, sizeof f1, ", %s %.3f", cli_score_f1_name(score), score->f1);
+    if (sam_quality_f1_name(score) != NULL)
+        snprintf(f1, sizeof f1, ", %s %.3f", sam_quality_f1_name(score), score->f1);
     if (score->two_options)
         snprintf(more, sizeof more, ", %.1f %% with the threshold set on dev, AUC %.3f",
                  100 * score->calibrated_accuracy, score->auc);

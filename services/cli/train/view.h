@@ -12,8 +12,8 @@
 #ifndef SAM_CLI_VIEW_H
 #define SAM_CLI_VIEW_H
 
-#include "cli/shared/score.h"
 #include "run/round.h"
+#include "train/quality/quality.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ void cli_view_progress(cli_view *view, const cli_standing *standing);
 void cli_view_step(cli_view *view, const char *what, size_t done, size_t total); /* of an evaluation */
 void cli_view_event(cli_view *view, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_view_evaluation(cli_view *view, const sam_evaluation *evaluation);
-void cli_view_score(cli_view *view, const char *moment, const char *split, const cli_score *score);
+void cli_view_score(cli_view *view, const char *moment, const char *split, const sam_quality *score);
 void cli_view_object(cli_view *view, const char *type, json_t *object); /* takes it; only shown as JSON */
 void cli_view_end(cli_view *view);
 

@@ -1,4 +1,4 @@
-#include "cli/shared/margins.h"
+#include "train/quality/margins.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #define COUNT 40
 
 /* The same figures from their definitions, pair by pair. */
-static double area_by_pairs(const cli_margin *list, size_t count)
+static double area_by_pairs(const sam_margin *list, size_t count)
 {
     double right = 0, pairs = 0;
     for (size_t p = 0; p < count; p++)
@@ -25,7 +25,7 @@ static double area_by_pairs(const cli_margin *list, size_t count)
     return right / pairs;
 }
 
-static size_t right_at(const cli_margin *list, size_t count, double threshold)
+static size_t right_at(const sam_margin *list, size_t count, double threshold)
 {
     size_t right = 0;
     for (size_t i = 0; i < count; i++)
@@ -34,7 +34,7 @@ static size_t right_at(const cli_margin *list, size_t count, double threshold)
 }
 
 /* Small margins with many ties, from a linear congruence. */
-static void make_list(cli_margin *list, uint32_t seed)
+static void make_list(sam_margin *list, uint32_t seed)
 {
     for (size_t i = 0; i < COUNT; i++) {
         seed = seed * 1664525 + 1013904223;
@@ -43,16 +43,16 @@ static void make_list(cli_margin *list, uint32_t seed)
     }
     list[0].positive = true;
     list[1].positive = false;
-    cli_margins_sort(list, COUNT);
+    sam_margins_sort(list, COUNT);
 }
 
 static void the_area_is_the_share_of_pairs_in_order(void **state)
 {
     (void)state;
     for (uint32_t seed = 1; seed <= 50; seed++) {
-        cli_margin list[COUNT];
+        sam_margin list[COUNT];
         make_list(list, seed);
-        assert_true(fabs(cli_margins_area(list, COUNT) - area_by_pairs(list, COUNT)) < 1e-12);
+        assert_true(fabs(sam_margins_area(list, COUNT) - area_by_pairs(list, COUNT)) < 1e-12);
     }
 }
 
@@ -60,9 +60,9 @@ static void no_other_threshold_gets_more_right(void **state)
 {
     (void)state;
     for (uint32_t seed = 1; seed <= 50; seed++) {
-        cli_margin list[COUNT];
+        sam_margin list[COUNT];
         make_list(list, seed);
-        size_t right = right_at(list, COUNT, cli_margins_threshold(list, COUNT));
+        size_t right = right_at(list, COUNT, sam_margins_threshold(list, COUNT));
         for (size_t i = 0; i < COUNT; i++)
             for (int side = -1; side <= 1; side++)
                 assert_true(right_at(list, COUNT, list[i].margin + side * 0.01) <= right);
@@ -73,18 +73,18 @@ static void lists_of_one_kind_have_a_threshold_but_no_area(void **state)
 {
     (void)state;
     for (int positive = 0; positive <= 1; positive++) {
-        const cli_margin list[] = {{-1, positive != 0}, {0, positive != 0}, {2, positive != 0}};
-        assert_int_equal(right_at(list, 3, cli_margins_threshold(list, 3)), 3);
-        assert_true(isnan(cli_margins_area(list, 3)));
+        const sam_margin list[] = {{-1, positive != 0}, {0, positive != 0}, {2, positive != 0}};
+        assert_int_equal(right_at(list, 3, sam_margins_threshold(list, 3)), 3);
+        assert_true(isnan(sam_margins_area(list, 3)));
     }
 }
 
 static void the_example_of_the_header_is_true(void **state)
 {
     (void)state;
-    const cli_margin list[] = {{-0.5, false}, {0.1, true}, {0.2, false}, {0.9, true}};
-    assert_true(fabs(cli_margins_threshold(list, 4) + 0.2) < 1e-12);
-    assert_true(fabs(cli_margins_area(list, 4) - 0.75) < 1e-12);
+    const sam_margin list[] = {{-0.5, false}, {0.1, true}, {0.2, false}, {0.9, true}};
+    assert_true(fabs(sam_margins_threshold(list, 4) + 0.2) < 1e-12);
+    assert_true(fabs(sam_margins_area(list, 4) - 0.75) < 1e-12);
 }
 
 int main(void)

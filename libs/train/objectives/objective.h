@@ -1,22 +1,19 @@
-/* From examples to a packed batch, and from the batch's scores to losses.
+/* From examples to a packed batch, and from the batch's scores to losses, by the objective of the run.
  *
- *     sam_objective_pack(&batch, examples, count, err);
- *     sam_engine_run(engine, &pass, err);
- *     double loss = sam_objective_loss(SAM_OBJECTIVE_CHOICE, examples, count, scores, outcomes);
+ *     sam_batch batch = {0};
+ *     sam_objective_pack(&batch, SAM_OBJECTIVE_CHOICE, examples, 16, err);
+ *     float *scores = sam_alloc(batch.score_count, sizeof *scores);          // filled by sam_engine_run
+ *     sam_outcome outcomes[16];
+ *     double loss = sam_objective_loss(SAM_OBJECTIVE_CHOICE, examples, 16, scores, outcomes);
  *
- * An example is one segment for its prefix, and one that goes on from it for each option of more than one token; the
- * first token of an option is scored at the end of the prefix. Options of one token each compare by bare logits (the
- * sum over the vocabulary is the same for all of them).
- *
- * `choice`: an option's score is the sum of its tokens' log probabilities; the loss is the cross-entropy of the
- * softmax over options. `completion`: the loss is the mean negative log probability of the labelled option's tokens.
- * Pure functions.
+ * What each objective computes: docs/formats/objectives.md. How it is made of functions: kind.h, one file for each
+ * beside it. Pure functions.
  */
 #ifndef SAM_TRAIN_OBJECTIVE_H
 #define SAM_TRAIN_OBJECTIVE_H
 
 #include "model/forward/batch.h"
-#include "run/manifest.h"
+#include "run/objective.h"
 #include "train/dataset.h"
 
 typedef struct sam_outcome {
@@ -33,5 +30,8 @@ size_t sam_objective_columns(sam_objective objective, const sam_example *example
 /* scores: of one variant, in the order packed. Mean loss; NaN stays NaN. outcomes[count] may be NULL. */
 double sam_objective_loss(sam_objective objective, const sam_example *const *examples, size_t count,
                           const float *scores, sam_outcome *outcomes);
+
+/* A minibatch has as many examples of each label, unless the manifest says otherwise. */
+bool sam_objective_balances(sam_objective objective);
 
 #endif

@@ -1,6 +1,6 @@
 /* Made by tests/golden/f1_scores.py with scikit-learn; do not edit. */
-#ifndef SAM_CLI_CONFUSION_GOLDEN_H
-#define SAM_CLI_CONFUSION_GOLDEN_H
+#ifndef SAM_TRAIN_CONFUSION_GOLDEN_H
+#define SAM_TRAIN_CONFUSION_GOLDEN_H
 
 #include <stdint.h>
 

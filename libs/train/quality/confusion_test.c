@@ -1,4 +1,4 @@
-#include "cli/shared/confusion.h"
+#include "train/quality/confusion.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "cli/shared/confusion_golden.h"
+#include "train/quality/confusion_golden.h"
 
 #include <math.h>
 
@@ -18,19 +18,19 @@ static void the_scores_are_those_of_scikit_learn(void **state)
 {
     (void)state;
     for (size_t c = 0; c < CASES; c++) {
-        cli_confusion counts = {0};
+        sam_confusion counts = {0};
         for (size_t i = 0; i < COUNT; i++)
-            cli_confusion_add(&counts, GOLDEN_F1[c].labels[i], GOLDEN_F1[c].answers[i]);
-        assert_true(fabs(cli_confusion_f1(&counts, 1) - GOLDEN_F1[c].f1_of_1) < 1e-12);
-        assert_true(fabs(cli_confusion_macro_f1(&counts) - GOLDEN_F1[c].macro_f1) < 1e-12);
+            sam_confusion_add(&counts, GOLDEN_F1[c].labels[i], GOLDEN_F1[c].answers[i]);
+        assert_true(fabs(sam_confusion_f1(&counts, 1) - GOLDEN_F1[c].f1_of_1) < 1e-12);
+        assert_true(fabs(sam_confusion_macro_f1(&counts) - GOLDEN_F1[c].macro_f1) < 1e-12);
     }
 }
 
 static void nothing_counted_scores_nothing(void **state)
 {
     (void)state;
-    const cli_confusion none = {0};
-    assert_true(cli_confusion_f1(&none, 1) == 0 && cli_confusion_macro_f1(&none) == 0);
+    const sam_confusion none = {0};
+    assert_true(sam_confusion_f1(&none, 1) == 0 && sam_confusion_macro_f1(&none) == 0);
 }
 
 int main(void)

@@ -1,30 +1,30 @@
 /* Examples of two options by their margin: where to put the threshold, and how well any threshold could do.
  *
- *     cli_margin list[] = {{-0.5, false}, {0.1, true}, {0.2, false}, {0.9, true}};
- *     cli_margins_sort(list, 4);
- *     cli_margins_threshold(list, 4);        // -0.2: above it positive, 3 of 4 right
- *     cli_margins_area(list, 4);             // 0.75 of the pairs in the right order
+ *     sam_margin list[] = {{-0.5, false}, {0.1, true}, {0.2, false}, {0.9, true}};
+ *     sam_margins_sort(list, 4);
+ *     sam_margins_threshold(list, 4);        // -0.2: above it positive, 3 of 4 right
+ *     sam_margins_area(list, 4);             // 0.75 of the pairs in the right order
  *
  * Both want the list sorted. Pure functions.
  */
-#ifndef SAM_CLI_MARGINS_H
-#define SAM_CLI_MARGINS_H
+#ifndef SAM_TRAIN_MARGINS_H
+#define SAM_TRAIN_MARGINS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct cli_margin {
+typedef struct sam_margin {
     double margin; /* finite; the larger, the more it speaks for option 1 */
     bool positive; /* option 1 is the right one */
-} cli_margin;
+} sam_margin;
 
-void cli_margins_sort(cli_margin *list, size_t count);
+void sam_margins_sort(sam_margin *list, size_t count);
 
 /* The lowest of those that get most examples right, in the middle between two margins. count > 0. */
-double cli_margins_threshold(const cli_margin *list, size_t count);
+double sam_margins_threshold(const sam_margin *list, size_t count);
 
 /* Area under the ROC curve: the share of (positive, negative) pairs in the right order, a tie counting half. NaN where
  * all are of one kind. */
-double cli_margins_area(const cli_margin *list, size_t count);
+double sam_margins_area(const sam_margin *list, size_t count);
 
 #endif

@@ -1,21 +1,21 @@
-#include "cli/shared/margins.h"
+#include "train/quality/margins.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 static int by_margin(const void *a, const void *b)
 {
-    double x = ((const cli_margin *)a)->margin, y = ((const cli_margin *)b)->margin;
+    double x = ((const sam_margin *)a)->margin, y = ((const sam_margin *)b)->margin;
     return (x > y) - (x < y);
 }
 
-void cli_margins_sort(cli_margin *list, size_t count)
+void sam_margins_sort(sam_margin *list, size_t count)
 {
     qsort(list, count, sizeof *list, by_margin);
 }
 
 /* With i examples below the threshold, the negative ones among them and the positive ones above are right. */
-double cli_margins_threshold(const cli_margin *list, size_t count)
+double sam_margins_threshold(const sam_margin *list, size_t count)
 {
     size_t right = 0;
     for (size_t i = 0; i < count; i++)
@@ -36,7 +36,7 @@ double cli_margins_threshold(const cli_margin *list, size_t count)
     return threshold;
 }
 
-double cli_margins_area(const cli_margin *list, size_t count)
+double sam_margins_area(const sam_margin *list, size_t count)
 {
     double negatives = 0, positives = 0, pairs = 0;
     for (size_t i = 0; i < count;) {
