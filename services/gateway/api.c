@@ -75,7 +75,7 @@ static json_t *evaluation_json(const sam_evaluation *sums)
 sam_http_next gateway_show_evaluations(sam_http_request *request, void *user)
 {
     gateway_run *run;
-    if (!gateway_asked_run(user, request, &run))
+    if (!gateway_find_run(user, request, &run))
         return SAM_HTTP_ANSWERED;
     json_t *list = json_array();
     pthread_mutex_lock(&run->lock);
@@ -94,9 +94,7 @@ static const char *worker_status(const gateway_run *run, const gateway_worker *w
 {
     if (!worker->listed)
         return "unknown"; /* the log names it, the ledger does not */
-    if (worker->left)
-        return "left";
-    return gateway_worker_active(run, worker, now) ? "active" : "gone";
+    return sam_schema_worker_status_name(gateway_worker_status(run, worker, now));
 }
 
 static json_t *worker_json(const gateway_run *run, const gateway_worker *w, uint64_t now)
@@ -113,7 +111,7 @@ static json_t *worker_json(const gateway_run *run, const gateway_worker *w, uint
 sam_http_next gateway_show_workers(sam_http_request *request, void *user)
 {
     gateway_run *run;
-    if (!gateway_asked_run(user, request, &run))
+    if (!gateway_find_run(user, request, &run))
         return SAM_HTTP_ANSWERED;
     json_t *list = json_array();
     uint64_t now = sam_wall_ms();
@@ -165,15 +163,15 @@ static json_t *details_json(const gateway_run *run)
                   {"chain", hex_text(chain, SAM_DIGEST_BYTES)}, {"no_value_slots", number(run->tally.no_value_slots)},
                   {"probes_done", number(run->tally.probes)}, {"codes_rms", json_real(rms)},
                   {"gradient_rms", json_real(ldexp(rms, run->manifest->quantum_log2))},
-                  {"unleased", number(run->live.free)}, {"leased", number(run->live.leased)},
-                  {"lost_leases", number(run->live.lost_leases)},
+                  {"unleased", number(run->ledger.free)}, {"leased", number(run->ledger.leased)},
+                  {"lost_leases", number(run->ledger.lost_leases)},
                   {"fault", run->fault[0] == 0 ? json_null() : json_string(run->fault)});
 }
 
 sam_http_next gateway_show_run(sam_http_request *request, void *user)
 {
     gateway_run *run;
-    if (!gateway_asked_run(user, request, &run))
+    if (!gateway_find_run(user, request, &run))
         return SAM_HTTP_ANSWERED;
     pthread_mutex_lock(&run->lock);
     json_t *all = summary_json(run), *details = details_json(run);
@@ -189,7 +187,7 @@ sam_http_next gateway_show_run(sam_http_request *request, void *user)
 sam_http_next gateway_show_manifest(sam_http_request *request, void *user)
 {
     gateway_run *run;
-    if (!gateway_asked_run(user, request, &run))
+    if (!gateway_find_run(user, request, &run))
         return SAM_HTTP_ANSWERED;
     return sam_http_answer_bytes(request, 200, "application/json", run->manifest->text, run->manifest->text_length);
 }
@@ -296,7 +294,7 @@ static sam_http_next show_range(sam_http_request *request, void *user, const cha
     uint64_t from, limit, next;
     json_t *list;
     sam_error err = {0};
-    if (!gateway_asked_run(user, request, &run))
+    if (!gateway_find_run(user, request, &run))
         return SAM_HTTP_ANSWERED;
     if (sam_http_query_u64(request, "from", 0, UINT64_MAX, &from, &err) != SAM_OK ||
         sam_http_query_u64(request, "limit", ROUNDS_DEFAULT, ROUNDS_MOST, &limit, &err) != SAM_OK)
@@ -326,7 +324,7 @@ sam_http_next gateway_show_round(sam_http_request *request, void *user)
     json_t *list;
     sam_error err = {0};
     const char *text = sam_http_parameter(request, "round");
-    if (!gateway_asked_run(user, request, &run) || !gateway_asked_round(request, run, text, &round))
+    if (!gateway_find_run(user, request, &run) || !gateway_find_round(request, run, text, &round))
         return SAM_HTTP_ANSWERED;
     if (strcmp(text, "latest") == 0 && round > 0)
         round--; /* the last committed one */

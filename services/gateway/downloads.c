@@ -35,8 +35,8 @@ sam_http_next gateway_send_log(sam_http_request *request, void *user)
     sam_error err = {0};
     const char *text = sam_http_query(request, "rounds");
     char etag[SAM_DIGEST_HEX], file_name[64];
-    if (!gateway_asked_run(user, request, &run) ||
-        !gateway_asked_round(request, run, text == NULL ? "latest" : text, &round))
+    if (!gateway_find_run(user, request, &run) ||
+        !gateway_find_round(request, run, text == NULL ? "latest" : text, &round))
         return SAM_HTTP_ANSWERED;
     if (gateway_run_chain(run, round, &chain, &err) != SAM_OK)
         return sam_http_answer_error(request, &err);
@@ -220,7 +220,7 @@ static sam_http_next send_companion(sam_http_request *request, const wanted_file
 }
 
 /* ?dtype=f32 (which leaves nothing out), bf16 or f16, for safetensors and what stands beside them. */
-static bool asked_kind(sam_http_request *request, const char *file, sam_snapshot_kind *kind)
+static bool find_kind(sam_http_request *request, const char *file, sam_snapshot_kind *kind)
 {
     const char *dtype = sam_http_query(request, "dtype");
     bool gguf = strcmp(file, "model.gguf") == 0;
@@ -240,9 +240,9 @@ sam_http_next gateway_send_file(sam_http_request *request, void *user)
 {
     gateway_service *gateway = user;
     wanted_file wanted = {.file = sam_http_parameter(request, "file")};
-    if (!gateway_asked_run(gateway, request, &wanted.run) ||
-        !gateway_asked_round(request, wanted.run, sam_http_parameter(request, "round"), &wanted.round) ||
-        !asked_kind(request, wanted.file, &wanted.kind))
+    if (!gateway_find_run(gateway, request, &wanted.run) ||
+        !gateway_find_round(request, wanted.run, sam_http_parameter(request, "round"), &wanted.round) ||
+        !find_kind(request, wanted.file, &wanted.kind))
         return SAM_HTTP_ANSWERED;
     if (strcmp(wanted.file, "model.safetensors") == 0 || strcmp(wanted.file, "model.gguf") == 0)
         return send_snapshot(gateway, request, &wanted);
@@ -259,8 +259,8 @@ sam_http_next gateway_show_digest(sam_http_request *request, void *user)
     uint64_t round;
     sam_error err = {0};
     const char *text = sam_http_query(request, "round");
-    if (!gateway_asked_run(gateway, request, &run) ||
-        !gateway_asked_round(request, run, text == NULL ? "latest" : text, &round))
+    if (!gateway_find_run(gateway, request, &run) ||
+        !gateway_find_round(request, run, text == NULL ? "latest" : text, &round))
         return SAM_HTTP_ANSWERED;
     if (gateway_replicas_borrow(&gateway->replicas, run, round, &place, &err) != SAM_OK)
         return answer_unavailable(request, &err);

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
-#include "gateway/live.h"
+#include "gateway/ledger_state.h"
 #include "store/stream.h"
 
 #include <inttypes.h>
@@ -32,14 +32,14 @@ static bool is_followed(const gateway_run *run)
 
 static sam_stream_id cursor_of(const gateway_run *run)
 {
-    return (sam_stream_id){run->rounds, 0}; /* the entry of round r is "<r + 1>-0" */
+    return (sam_stream_id){run->rounds, 0}; /* as sam_schema_entry_after has it */
 }
 
 static sam_status take_round(void *user, const sam_stream_entry *entry, sam_error *err)
 {
-    const sam_stream_field *bytes = sam_stream_field_named(entry, "b");
+    const sam_stream_field *bytes = sam_stream_field_named(entry, SAM_SCHEMA_LOG_FIELD);
     if (bytes == NULL)
-        return sam_fail(err, SAM_CORRUPT, "an entry has no field b");
+        return sam_fail(err, SAM_CORRUPT, "an entry has no field " SAM_SCHEMA_LOG_FIELD);
     return gateway_run_append(user, (const uint8_t *)bytes->value, bytes->value_length, err);
 }
 
@@ -59,10 +59,10 @@ static void declare_faulty(gateway_run *run, const sam_error *err)
 
 static sam_status read_log(gateway_follower *follower, gateway_run *run, sam_error *err)
 {
-    char key[GATEWAY_KEY_SIZE];
+    char key[SAM_SCHEMA_KEY_SIZE];
     sam_status status = SAM_OK;
     size_t seen = 1;
-    gateway_key(key, run->id, "log");
+    sam_schema_key_of(key, run->id, SAM_KEY_LOG);
     while (status == SAM_OK && seen > 0 && is_followed(run) && !stopping(follower)) {
         sam_stream_id cursor = cursor_of(run);
         status = sam_stream_read(follower->connection, key, &cursor, PAGE_ROUNDS, take_round, run, &seen, err);
@@ -77,11 +77,11 @@ static sam_status read_log(gateway_follower *follower, gateway_run *run, sam_err
 
 static sam_status add_run(gateway_follower *follower, const char *id, sam_error *err)
 {
-    char key[GATEWAY_KEY_SIZE];
+    char key[SAM_SCHEMA_KEY_SIZE];
     redisReply *reply;
     const char *text;
     size_t length;
-    gateway_key(key, id, "manifest");
+    sam_schema_key_of(key, id, SAM_KEY_MANIFEST);
     sam_status status = sam_redis_words(follower->connection, &reply, err, "GET", key, NULL);
     if (status == SAM_OK)
         status = sam_redis_bytes(reply, "GET manifest", &text, &length, err);
@@ -92,7 +92,7 @@ static sam_status add_run(gateway_follower *follower, const char *id, sam_error 
         return read_log(follower, gateway_runs_first(follower->runs), err);
     if (!is_fault(status) && status != SAM_NOT_FOUND && status != SAM_UNSUPPORTED)
         return status;
-    sam_log_debug("%.64s in %s is passed over: %s", id, GATEWAY_RUNS_KEY, err->text); /* perhaps it is being made */
+    sam_log_debug("%.64s in %s is passed over: %s", id, SAM_SCHEMA_RUNS, err->text); /* perhaps it is being made */
     return SAM_OK;
 }
 
@@ -106,10 +106,10 @@ static sam_status look_for_runs(gateway_follower *follower, sam_error *err)
 {
     redisReply *reply, *const *names;
     size_t count;
-    sam_status status = sam_redis_words(follower->connection, &reply, err, "SMEMBERS", GATEWAY_RUNS_KEY, NULL);
+    sam_status status = sam_redis_words(follower->connection, &reply, err, "SMEMBERS", SAM_SCHEMA_RUNS, NULL);
     if (status != SAM_OK)
         return status;
-    status = sam_redis_array(reply, "SMEMBERS " GATEWAY_RUNS_KEY, 0, &names, &count, err);
+    status = sam_redis_array(reply, "SMEMBERS " SAM_SCHEMA_RUNS, 0, &names, &count, err);
     for (size_t i = 0; status == SAM_OK && i < count && !stopping(follower); i++)
         if (is_run_id(names[i]) && gateway_runs_find(follower->runs, names[i]->str) == NULL)
             status = add_run(follower, names[i]->str, err);
@@ -123,7 +123,7 @@ static sam_status refresh(gateway_follower *follower, uint64_t now, sam_error *e
     for (gateway_run *run = gateway_runs_first(follower->runs); run != NULL && status == SAM_OK; run = run->next) {
         if (now < run->refresh_at_ms)
             continue;
-        status = gateway_live_read(follower->connection, run, err);
+        status = gateway_ledger_state_read(follower->connection, run, err);
         run->refresh_at_ms = now + (is_followed(run) ? LOOK_MS : LOOK_DONE_MS);
     }
     return status;
@@ -145,7 +145,7 @@ static sam_status look(gateway_follower *follower, sam_error *err)
 /* ---- news ---- */
 
 /* XREAD COUNT 1 BLOCK .. STREAMS keys ids: which logs have grown? `texts` has room for key and id of each. */
-static sam_status ask_for_news(gateway_follower *follower, size_t count, char (*texts)[GATEWAY_KEY_SIZE],
+static sam_status ask_for_news(gateway_follower *follower, size_t count, char (*texts)[SAM_SCHEMA_KEY_SIZE],
                                redisReply **reply, sam_error *err)
 {
     static const char *const FIRST[] = {"XREAD", "COUNT", "1", "BLOCK", "500", "STREAMS"};
@@ -174,8 +174,8 @@ static sam_status read_grown(gateway_follower *follower, const redisReply *news,
     if (news->type != REDIS_REPLY_ARRAY)
         return SAM_OK; /* nil: none */
     for (gateway_run *run = gateway_runs_first(follower->runs); run != NULL && status == SAM_OK; run = run->next) {
-        char key[GATEWAY_KEY_SIZE];
-        gateway_key(key, run->id, "log");
+        char key[SAM_SCHEMA_KEY_SIZE];
+        sam_schema_key_of(key, run->id, SAM_KEY_LOG);
         bool grown = false;
         for (size_t i = 0; i < news->elements && !grown; i++)
             grown = names_key(news->element[i], key);
@@ -195,7 +195,7 @@ static sam_status read_all(gateway_follower *follower, sam_error *err)
 
 static sam_status wait_for_news(gateway_follower *follower, sam_error *err)
 {
-    char(*texts)[GATEWAY_KEY_SIZE] = sam_alloc(2 * follower->runs->count + 1, sizeof *texts);
+    char(*texts)[SAM_SCHEMA_KEY_SIZE] = sam_alloc(2 * follower->runs->count + 1, sizeof *texts);
     if (texts == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory following %zu logs", follower->runs->count);
     size_t count = 0, followed = 0;
@@ -204,7 +204,7 @@ static sam_status wait_for_news(gateway_follower *follower, sam_error *err)
     for (gateway_run *run = gateway_runs_first(follower->runs); run != NULL; run = run->next) {
         if (!is_followed(run))
             continue;
-        gateway_key(texts[count], run->id, "log");
+        sam_schema_key_of(texts[count], run->id, SAM_KEY_LOG);
         sam_stream_id_text(texts[followed + count++], cursor_of(run));
     }
     redisReply *reply = NULL;

@@ -55,9 +55,9 @@ sam_status gateway_gauges_init(gateway_gauges *gauges, sam_error *err);
 void gateway_gauges_free(gateway_gauges *gauges);
 void gateway_observe(void *user, const sam_http_event *event); /* user: the gauges */
 
-/* ---- asked.c: what the path and query of a request name; false: an answer was given ---- */
-bool gateway_asked_run(gateway_service *gateway, sam_http_request *request, gateway_run **run);
+/* ---- parameters.c: what the path and query of a request name; false: an answer was given ---- */
+bool gateway_find_run(gateway_service *gateway, sam_http_request *request, gateway_run **run);
 /* "latest" or a number of rounds, at most those of the log. */
-bool gateway_asked_round(sam_http_request *request, gateway_run *run, const char *text, uint64_t *round);
+bool gateway_find_round(sam_http_request *request, gateway_run *run, const char *text, uint64_t *round);
 
 #endif

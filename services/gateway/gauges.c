@@ -105,12 +105,12 @@ static void set_evaluation(const gateway_gauges *gauges, const gateway_run *run,
     sam_metric_set(gauges->eval_round, (double)last->at, of);
 }
 
-static void set_live(const gateway_gauges *gauges, const gateway_run *run, const char *const *of)
+static void set_work(const gateway_gauges *gauges, const gateway_run *run, const char *const *of)
 {
     sam_metric_set(gauges->workers, (double)gateway_run_active_workers(run, sam_wall_ms()), of);
-    sam_metric_set(gauges->free, (double)run->live.free, of);
-    sam_metric_set(gauges->leased, (double)run->live.leased, of);
-    sam_metric_set(gauges->lost, (double)run->live.lost_leases, of);
+    sam_metric_set(gauges->free, (double)run->ledger.free, of);
+    sam_metric_set(gauges->leased, (double)run->ledger.leased, of);
+    sam_metric_set(gauges->lost, (double)run->ledger.lost_leases, of);
 }
 
 static void set_run(gateway_service *gateway, gateway_run *run)
@@ -120,7 +120,7 @@ static void set_run(gateway_service *gateway, gateway_run *run)
     pthread_mutex_lock(&run->lock);
     set_progress(&gateway->gauges, run, of);
     set_evaluation(&gateway->gauges, run, of);
-    set_live(&gateway->gauges, run, of);
+    set_work(&gateway->gauges, run, of);
     pthread_mutex_unlock(&run->lock);
     sam_metric_add(gateway->gauges.snapshot_bytes, 0, of);
     if (gateway_replicas_round(&gateway->replicas, run, &round))

@@ -6,13 +6,7 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-void gateway_key(char out[GATEWAY_KEY_SIZE], const char *run_id, const char *name)
-{
-    snprintf(out, GATEWAY_KEY_SIZE, "samara:{%s}:%s", run_id, name);
-}
 
 gateway_run *gateway_run_new(sam_manifest *manifest)
 {
@@ -64,7 +58,8 @@ static bool grow(void **list, size_t count, size_t *room, size_t size)
     return true;
 }
 
-gateway_worker *gateway_run_worker(gateway_run *run, uint32_t number)
+/* Where the worker stands, or would stand. */
+static size_t place_of(const gateway_run *run, uint32_t number)
 {
     size_t low = 0, high = run->worker_count;
     while (low < high) {
@@ -74,29 +69,41 @@ gateway_worker *gateway_run_worker(gateway_run *run, uint32_t number)
         else
             high = middle;
     }
-    if (low < run->worker_count && run->workers[low].number == number)
-        return &run->workers[low];
+    return low;
+}
+
+gateway_worker *gateway_run_known_worker(gateway_run *run, uint32_t number)
+{
+    size_t place = place_of(run, number);
+    return place < run->worker_count && run->workers[place].number == number ? &run->workers[place] : NULL;
+}
+
+gateway_worker *gateway_run_worker(gateway_run *run, uint32_t number)
+{
+    size_t place = place_of(run, number);
+    if (place < run->worker_count && run->workers[place].number == number)
+        return &run->workers[place];
     void *list = run->workers;
     if (!grow(&list, run->worker_count, &run->worker_room, sizeof *run->workers))
         return NULL;
     run->workers = list;
-    memmove(run->workers + low + 1, run->workers + low, (run->worker_count - low) * sizeof *run->workers);
-    run->workers[low] = (gateway_worker){.number = number};
+    memmove(run->workers + place + 1, run->workers + place, (run->worker_count - place) * sizeof *run->workers);
+    run->workers[place] = (gateway_worker){.number = number};
     run->worker_count++;
-    return &run->workers[low];
+    return &run->workers[place];
 }
 
-bool gateway_worker_active(const gateway_run *run, const gateway_worker *worker, uint64_t now_ms)
+sam_worker_status gateway_worker_status(const gateway_run *run, const gateway_worker *worker, uint64_t now_ms)
 {
-    uint64_t patience = 3 * (uint64_t)run->manifest->lease_ms;
-    return worker->listed && !worker->left && (worker->seen_ms >= now_ms || now_ms - worker->seen_ms <= patience);
+    return sam_schema_worker_status_of(worker->quarantined, worker->left, worker->seen_ms, now_ms,
+                                       run->manifest->lease_ms);
 }
 
 size_t gateway_run_active_workers(const gateway_run *run, uint64_t now_ms)
 {
     size_t count = 0;
     for (size_t i = 0; i < run->worker_count; i++)
-        count += gateway_worker_active(run, &run->workers[i], now_ms);
+        count += run->workers[i].listed && gateway_worker_status(run, &run->workers[i], now_ms) == SAM_WORKER_IS_ACTIVE;
     return count;
 }
 
@@ -147,17 +154,17 @@ static bool make_room(gateway_run *run, const sam_round *round)
 static void tally_round(gateway_run *run, const sam_round *round)
 {
     gateway_tally *tally = &run->tally;
-    gateway_moment moment = {.committed_ms = round->committed_ms};
+    gateway_figures figures = {.committed_ms = round->committed_ms};
     tally->no_value_slots += run->shape.places - round->record_count;
     for (size_t i = 0; i < round->record_count; i++) {
         const sam_record *record = &round->records[i];
         uint32_t valued = 0;
         for (uint32_t c = 0; c < record->code_count; c++) {
             double value = (double)sam_code_value(record->codes[c]);
-            moment.squares += value * value;
+            figures.squares += value * value;
             valued += sam_code_has_value(record->codes[c]);
         }
-        moment.probes += valued;
+        figures.probes += valued;
         tally->no_value_slots += valued == 0;
         gateway_worker *worker = gateway_run_worker(run, record->author);
         if (worker != NULL) {
@@ -166,9 +173,9 @@ static void tally_round(gateway_run *run, const sam_round *round)
             worker->last_round = round->number;
         }
     }
-    tally->probes += moment.probes;
+    tally->probes += figures.probes;
     tally->committed_ms = round->committed_ms;
-    tally->recent[round->number % GATEWAY_RECENT] = moment;
+    tally->recent[round->number % GATEWAY_RECENT] = figures;
 }
 
 static sam_status append_checked(gateway_run *run, const sam_round *round, const uint8_t *bytes, size_t length,
@@ -261,13 +268,12 @@ sam_run_status gateway_run_status(const gateway_run *run)
 {
     if (run->rounds >= run->manifest->rounds)
         return SAM_RUN_COMPLETE;
-    return run->live.known ? run->live.status : SAM_RUN_RUNNING;
+    return run->ledger.known ? run->ledger.status : SAM_RUN_RUNNING;
 }
 
 const char *gateway_run_status_name(const gateway_run *run)
 {
-    static const char *const NAMES[] = {"running", "paused", "complete"};
-    return run->fault[0] != 0 ? "faulty" : NAMES[gateway_run_status(run)];
+    return run->fault[0] != 0 ? "faulty" : sam_schema_run_status_name(gateway_run_status(run));
 }
 
 /* ---- figures of the last rounds ---- */

@@ -2,7 +2,7 @@
  *
  *     status = gateway_run_append(run, bytes, length, err);           // the follower, in order; chain checked
  *     pthread_mutex_lock(&run->lock);
- *     use(run->rounds, run->tally.probes, run->live.status);
+ *     use(run->rounds, run->tally.probes, run->ledger.status);
  *     pthread_mutex_unlock(&run->lock);
  *     status = gateway_run_page(run, from, to, 1 << 20, &page, &count, err);     // a copy, nothing locked after
  *
@@ -19,11 +19,11 @@
 #include "run/manifest.h"
 #include "run/round.h"
 #include "run/wire.h"
+#include "store/schema.h"
 
 #include <pthread.h>
 
-#define GATEWAY_KEY_SIZE (SAM_DIGEST_HEX + 32) /* "samara:{" id "}:evaluations" */
-#define GATEWAY_RECENT   64u
+#define GATEWAY_RECENT 64u
 
 /* A worker: what the log says of it, and what the ledger's hash said of it last. */
 typedef struct gateway_worker {
@@ -34,7 +34,7 @@ typedef struct gateway_worker {
     bool listed; /* the ledger knows it; else all below is zero */
     char name[64], kernel[32];
     uint64_t threads, slots, late, refused, busy_ms, seen_ms, leases;
-    bool left;
+    bool left, quarantined;
 } gateway_worker;
 
 typedef struct gateway_evaluation {
@@ -42,25 +42,26 @@ typedef struct gateway_evaluation {
     bool in_log; /* else only the ledger has it so far: that of the last state never gets a round after it */
 } gateway_evaluation;
 
-typedef struct gateway_moment {
+/* Of one committed round. */
+typedef struct gateway_figures {
     uint64_t committed_ms, probes;
     double squares; /* of the codes' values, summed */
-} gateway_moment;
+} gateway_figures;
 
 /* What the log adds up to. */
 typedef struct gateway_tally {
     uint64_t records, probes; /* with a worker; with a value */
     uint64_t no_value_slots;
-    uint64_t committed_ms;                 /* of the last round */
-    gateway_moment recent[GATEWAY_RECENT]; /* of round r at r mod GATEWAY_RECENT */
+    uint64_t committed_ms;                  /* of the last round */
+    gateway_figures recent[GATEWAY_RECENT]; /* of round r at r mod GATEWAY_RECENT */
 } gateway_tally;
 
-/* What the ledger's state said a moment ago; absent where only a log is there. */
-typedef struct gateway_live {
+/* What the ledger's keys said when they were read last; not known where only a log is there. */
+typedef struct gateway_ledger_state {
     bool known;
     sam_run_status status;
     uint64_t free, leased, lost_leases;
-} gateway_live;
+} gateway_ledger_state;
 
 typedef struct gateway_run {
     struct gateway_run *next;
@@ -79,7 +80,7 @@ typedef struct gateway_run {
     size_t worker_count, worker_room;
     gateway_evaluation *evaluations; /* by round evaluated */
     size_t evaluation_count, evaluation_room;
-    gateway_live live;
+    gateway_ledger_state ledger;
     char fault[256]; /* why its log is followed no further; "" */
 } gateway_run;
 
@@ -105,13 +106,12 @@ sam_run_status gateway_run_status(const gateway_run *run);
 const char *gateway_run_status_name(const gateway_run *run); /* "running", "paused", "complete", "faulty" */
 double gateway_run_codes_rms(const gateway_run *run);        /* of the last rounds, in quanta */
 double gateway_run_probes_per_second(const gateway_run *run, uint64_t now_ms);
-/* The ledger heard of it within three lease times, and it has not left. */
-bool gateway_worker_active(const gateway_run *run, const gateway_worker *worker, uint64_t now_ms);
+/* Of one that the ledger knows. */
+sam_worker_status gateway_worker_status(const gateway_run *run, const gateway_worker *worker, uint64_t now_ms);
 size_t gateway_run_active_workers(const gateway_run *run, uint64_t now_ms);
-gateway_worker *gateway_run_worker(gateway_run *run, uint32_t number); /* made where it is new; NULL: no memory */
+gateway_worker *gateway_run_worker(gateway_run *run, uint32_t number);       /* made where it is new; NULL: no memory */
+gateway_worker *gateway_run_known_worker(gateway_run *run, uint32_t number); /* NULL: none of this number */
 /* The one of `sums.at`, made where it is new; what the log says replaces what the ledger said. */
 bool gateway_run_evaluated(gateway_run *run, const sam_evaluation *sums, bool in_log);
-
-void gateway_key(char out[GATEWAY_KEY_SIZE], const char *run_id, const char *name); /* "samara:{id}:name" */
 
 #endif

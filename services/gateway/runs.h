@@ -12,7 +12,6 @@
 
 #include "gateway/run.h"
 
-#define GATEWAY_RUNS_KEY   "samara:runs" /* set of run ids, by the ledger */
 #define GATEWAY_MODELS_MAX 16u
 
 typedef struct gateway_runs {

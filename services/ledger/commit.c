@@ -4,11 +4,9 @@
 #include "ledger/ledger.h"
 
 #include "base/clock.h"
-#include "base/text.h"
 
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct gathered {
@@ -89,15 +87,6 @@ static sam_status take_slots(gathered *all, const ledger_run *run, const redisRe
     return status == SAM_OK ? add_records(all, run, err) : status;
 }
 
-static bool parse_evaluation(sam_evaluation *evaluation, const char *at, const char *sums)
-{
-    int end = 0;
-    return sam_parse_u64(at, &evaluation->at) &&
-           sscanf(sums, "%" SCNu32 ":%" SCNu32 ":%" SCNu64 "%n", &evaluation->examples, &evaluation->correct,
-                  &evaluation->loss_micro, &end) == 3 &&
-           sums[end] == 0;
-}
-
 static sam_status take_evaluations(sam_round *round, const redisReply *queued, sam_error *err)
 {
     redisReply *const *each;
@@ -116,7 +105,7 @@ static sam_status take_evaluations(sam_round *round, const redisReply *queued, s
             status = sam_redis_bytes(each[i + 1], "an evaluation", &sums, &length, err);
         if (status != SAM_OK)
             return status;
-        if (!parse_evaluation(&round->evaluations[round->evaluation_count++], at, sums))
+        if (!sam_schema_parse_evaluation(&round->evaluations[round->evaluation_count++], at, sums))
             return sam_fail(err, SAM_CORRUPT, "Redis keeps \"%.60s\" as an evaluation", sums);
     }
     return SAM_OK;

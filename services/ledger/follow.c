@@ -13,8 +13,6 @@
 #include "base/log.h"
 #include "ledger/ledger.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #define TICK_MS 250
@@ -212,14 +210,14 @@ static void learn_from(ledger_follower *follower, const round_trip *trip, const 
     if (entries->type != REDIS_REPLY_ARRAY || entries->elements == 0)
         return;
     const redisReply *entry = entries->element[entries->elements - 1];
-    uint64_t head;
+    uint64_t round;
     if (entry->type != REDIS_REPLY_ARRAY || entry->elements < 1 || entry->element[0]->type != REDIS_REPLY_STRING ||
-        sscanf(entry->element[0]->str, "%" SCNu64, &head) != 1)
+        !sam_schema_parse_entry(&round, entry->element[0]->str))
         return;
     for (size_t i = 0; i < trip->count; i++)
         if (strcmp(trip->runs[i]->run->log_key, stream->element[0]->str) == 0) {
             pthread_mutex_lock(&follower->lock);
-            learn(follower, trip->runs[i], head);
+            learn(follower, trip->runs[i], round + 1);
             pthread_mutex_unlock(&follower->lock);
         }
 }
@@ -230,15 +228,15 @@ static bool build_read(ledger_follower *follower, const round_trip *trip, size_t
 {
     const char *const HEAD[] = {"XREAD", "COUNT", "1", "BLOCK", trip->apart ? "1" : "250", "STREAMS"};
     *words = sam_arena_array(arena, 6 + 2 * count, sizeof **words);
-    char *ids = sam_arena_array(arena, count, 32);
+    char(*ids)[SAM_SCHEMA_ENTRY_SIZE] = sam_arena_array(arena, count, sizeof *ids);
     if (*words == NULL || ids == NULL)
         return false;
     memcpy(*words, HEAD, sizeof HEAD);
     pthread_mutex_lock(&follower->lock);
     for (size_t i = 0; i < count; i++) {
-        snprintf(ids + 32 * i, 32, "%" PRIu64 "-0", trip->runs[first + i]->head);
+        sam_schema_entry_after(ids[i], trip->runs[first + i]->head);
         (*words)[6 + i] = trip->runs[first + i]->run->log_key;
-        (*words)[6 + count + i] = ids + 32 * i;
+        (*words)[6 + count + i] = ids[i];
     }
     pthread_mutex_unlock(&follower->lock);
     return true;

@@ -1,5 +1,5 @@
 /* Metrics: counters as things happen, the gauges of each run when they are asked for. */
-#include "ledger/ledger.h"
+#include "ledger/view.h"
 
 #include <stdio.h>
 
@@ -47,24 +47,22 @@ void ledger_observe(void *user, const sam_http_event *event)
 static sam_status set_gauges(ledger_service *ledger, sam_redis *redis, const char *id, sam_error *err)
 {
     const ledger_run *run;
-    redisReply *reply;
     ledger_view view;
     sam_status status = ledger_runs_find(&ledger->runs, redis, id, &run, err);
     if (status == SAM_OK)
-        status = ledger_describe(ledger, redis, run, &reply, err);
+        status = ledger_view_read(&view, ledger, redis, run, err);
     if (status != SAM_OK)
         return status == SAM_NOT_FOUND ? SAM_OK : status;
-    ledger_view_of(&view, run, reply);
     const char *const labels[] = {run->id, run->name};
     sam_metric_set(ledger->gauge.head, (double)view.head, labels);
     sam_metric_set(ledger->gauge.unleased, (double)view.unleased, labels);
     sam_metric_set(ledger->gauge.leased, (double)view.leased, labels);
-    sam_metric_set(ledger->gauge.workers, (double)view.active_workers, labels);
+    sam_metric_set(ledger->gauge.workers, (double)view.by_status[SAM_WORKER_IS_ACTIVE], labels);
     if (run->privacy.clip > 0)
         sam_metric_set(ledger->gauge.epsilon, ledger_epsilon(run, view.head), labels);
-    sam_metric_set(ledger->gauge.quarantined, (double)view.quarantined_workers, labels);
+    sam_metric_set(ledger->gauge.quarantined, (double)view.by_status[SAM_WORKER_IS_QUARANTINED], labels);
     sam_metric_set(ledger->gauge.waiting, (double)ledger_follower_waiting(&ledger->follower, run), labels);
-    sam_redis_reply_free(reply);
+    ledger_view_free(&view);
     return SAM_OK;
 }
 
@@ -91,4 +89,9 @@ sam_http_next ledger_get_metrics(sam_http_request *request, void *user)
     }
     sam_metrics_render(ledger->metrics, &text);
     return sam_http_answer_buffer(request, 200, SAM_METRICS_TYPE, &text);
+}
+
+double ledger_epsilon(const ledger_run *run, uint64_t head)
+{
+    return sam_privacy_epsilon(&run->privacy, run->shape.codes_most, head * run->shape.places);
 }

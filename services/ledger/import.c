@@ -6,7 +6,6 @@
 #include "base/memory.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 typedef struct span {
@@ -78,12 +77,13 @@ static sam_status read_rounds(import *all, const uint8_t *bytes, size_t length, 
 
 static sam_status read_state(import *all, sam_redis *redis, sam_error *err)
 {
-    char key[LEDGER_KEY_SIZE];
+    char key[SAM_SCHEMA_KEY_SIZE];
     redisReply *reply, *const *each;
     size_t count, length;
     const char *chain = NULL;
-    ledger_key(key, all->run->id, "state");
-    sam_status status = sam_redis_words(redis, &reply, err, "HMGET", key, "head", "chain", NULL);
+    sam_schema_key_of(key, all->run->id, SAM_KEY_STATE);
+    sam_status status = sam_redis_words(redis, &reply, err, "HMGET", key, sam_schema_state_name(SAM_STATE_HEAD),
+                                        sam_schema_state_name(SAM_STATE_CHAIN), NULL);
     if (status != SAM_OK)
         return status;
     status = sam_redis_array(reply, "the state of a run", 2, &each, &count, err);
@@ -192,8 +192,10 @@ static sam_status append(const import *all, const ledger_rounds *rounds, ledger_
     ledger_call_u64(&call, all->evaluation_count);
     for (size_t i = 0; i < all->evaluation_count; i++) {
         const sam_evaluation *one = &all->evaluations[i];
+        char sums[SAM_SCHEMA_SUMS_SIZE];
         ledger_call_u64(&call, one->at);
-        ledger_call_format(&call, "%" PRIu32 ":%" PRIu32 ":%" PRIu64, one->examples, one->correct, one->loss_micro);
+        sam_schema_sums_of(sums, one);
+        ledger_call_copy(&call, sums);
     }
     for (size_t i = 0; i < all->count; i++)
         if (!is_here(all, i))

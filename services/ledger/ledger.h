@@ -1,6 +1,6 @@
 /* The ledger: one process that owns nothing. What a run is stands in Redis; what changes it is a Lua function.
  *
- *     worker --POST sync--> turn.c --with all others that come meanwhile: group.c--> turns.lua --> Redis
+ *     worker --POST sync--> sync.c --with all others that come meanwhile: group.c--> turns.lua --> Redis
  *                             |       round full?  commit.c: gather.lua -> sam_round_encode -> commit.lua -> stream
  *                             |  no news: suspended; follow.c wakes it (XREAD, expired leases)
  *                             |  rounds: recent.c, or XRANGE
@@ -25,6 +25,17 @@
 
 #include <stdatomic.h>
 
+#define LEDGER_ROUTES_MAX 20
+
+struct ledger_exchange;
+typedef sam_status (*ledger_route_function)(struct ledger_exchange *exchange, sam_error *err);
+
+/* What ledger_exchange_handle is told of a route. */
+typedef struct ledger_route {
+    struct ledger *ledger;
+    ledger_route_function function;
+} ledger_route;
+
 typedef struct ledger {
     sam_redis_pool *redis;
     ledger_scripts scripts;
@@ -33,6 +44,8 @@ typedef struct ledger {
     ledger_follower follower;
     uint32_t wait_ms_max;
     atomic_bool redis_down; /* as the last request found it; said once each way */
+    ledger_route route[LEDGER_ROUTES_MAX];
+    sam_http_route routes[LEDGER_ROUTES_MAX];
 
     sam_metrics *metrics;
     struct {
@@ -41,7 +54,7 @@ typedef struct ledger {
     } gauge;
 } ledger_service;
 
-/* Notes a failure of Redis for the log and the metrics; returns `status`. */
+/* Notes a failure of Redis for the log and the metrics; returns `status`. health.c */
 sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_error *err);
 
 /* ---- transitions: each is one Lua function ---- */
@@ -118,46 +131,17 @@ sam_status ledger_check(ledger_service *ledger, sam_redis *redis, const ledger_r
                         sam_lease leases[LEDGER_CHECKS_MAX], size_t *count, sam_error *err);
 void ledger_drop_checks(sam_sync_request *asked); /* what is no concern of the group's */
 
-/* The reply of describe.lua, its types checked: see ledger_view_of. */
-sam_status ledger_describe(ledger_service *ledger, sam_redis *redis, const ledger_run *run, redisReply **reply,
-                           sam_error *err);
-
 /* What the committed rounds tell of an example, where the run is private; else 0. */
 double ledger_epsilon(const ledger_run *run, uint64_t head);
 
-typedef struct ledger_view {
-    const char *status; /* "running", "paused", "complete" */
-    uint64_t now_ms, head, past, unleased, leased, lost_leases, records, next_worker, active_workers,
-        quarantined_workers;
-    const redisReply *workers, *holders, *evaluations; /* names and values in turn */
-} ledger_view;
-
-void ledger_view_of(ledger_view *view, const ledger_run *run, const redisReply *reply); /* borrows from the reply */
-
-/* ---- handlers (api.c has the routes); `user` is the ledger ---- */
-sam_http_next ledger_sync(sam_http_request *request, void *user);     /* turn.c */
-sam_http_next ledger_post_run(sam_http_request *request, void *user); /* people.c */
-sam_http_next ledger_get_runs(sam_http_request *request, void *user);
-sam_http_next ledger_get_run(sam_http_request *request, void *user);
-sam_http_next ledger_get_manifest(sam_http_request *request, void *user);
-sam_http_next ledger_post_join(sam_http_request *request, void *user);
-sam_http_next ledger_post_pause(sam_http_request *request, void *user);
-sam_http_next ledger_post_resume(sam_http_request *request, void *user);
-sam_http_next ledger_get_workers(sam_http_request *request, void *user);
-sam_http_next ledger_get_log(sam_http_request *request, void *user);
-sam_http_next ledger_post_log(sam_http_request *request, void *user);
-sam_http_next ledger_get_signatures(sam_http_request *request, void *user);
-sam_http_next ledger_get_health(sam_http_request *request, void *user);
-sam_http_next ledger_get_ready(sam_http_request *request, void *user);
+/* ---- handlers of their own; `user` is the ledger. exchange.h has the others ---- */
+sam_http_next ledger_sync(sam_http_request *request, void *user);        /* sync.c */
+sam_http_next ledger_get_health(sam_http_request *request, void *user);  /* health.c */
 sam_http_next ledger_get_metrics(sam_http_request *request, void *user); /* gauges.c */
+void ledger_routes(ledger_service *ledger);                              /* fills ledger->routes; api.c */
 
 sam_status ledger_gauges_init(ledger_service *ledger, sam_error *err);
 void ledger_observe(void *user, const sam_http_event *event); /* of the server, for the metrics */
 /* Ids of all runs, sorted: reply->element[i]->str. */
 sam_status ledger_run_ids(sam_redis *redis, redisReply **reply, sam_error *err);
-#define LEDGER_ROUTES_MAX 20
-void ledger_routes(ledger_service *ledger, sam_http_route routes[LEDGER_ROUTES_MAX]); /* api.c */
-
-bool ledger_status_parse(sam_run_status *status, const char *text);
-
 #endif

@@ -60,9 +60,7 @@ static void evaluations_are_summed_and_become_part_of_the_log(void **state)
     sam_samlog *log = test_run_log(&run, ledger.url);
     for (uint64_t r = 0; r < sam_samlog_rounds(log); r++) {
         sam_round round;
-        size_t length;
-        const uint8_t *bytes = sam_samlog_round(log, r, &length);
-        assert_int_equal(sam_round_decode(&round, &(sam_round_shape){3, 2}, bytes, length, NULL), SAM_OK);
+        assert_int_equal(sam_samlog_decode(log, r, &round, NULL), SAM_OK);
         for (size_t i = 0; i < round.evaluation_count; i++, next += 5) {
             const sam_evaluation *e = &round.evaluations[i];
             assert_true(e->at == next && e->examples == 20 && e->correct == 1 && e->loss_micro == 2000 * next + 2);
@@ -85,14 +83,10 @@ static void evaluations_are_summed_and_become_part_of_the_log(void **state)
 static sam_buffer codes_of(const sam_samlog *log)
 {
     sam_buffer codes = {0};
-    const sam_manifest *m = sam_samlog_manifest(log);
     for (uint64_t r = 0; r < sam_samlog_rounds(log); r++) {
         sam_round round;
-        size_t length;
-        const uint8_t *bytes = sam_samlog_round(log, r, &length);
-        assert_int_equal(sam_round_decode(&round, &(sam_round_shape){m->slots, m->probes}, bytes, length, NULL),
-                         SAM_OK);
-        sam_put_bytes(&codes, round.codes, (size_t)m->slots * m->probes);
+        assert_int_equal(sam_samlog_decode(log, r, &round, NULL), SAM_OK);
+        sam_put_bytes(&codes, round.codes.bytes, round.codes.length);
         sam_round_free(&round);
     }
     return codes;

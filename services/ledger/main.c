@@ -114,15 +114,14 @@ static void ledger_close(ledger_service *ledger)
 
 static sam_status serve(ledger_service *ledger, const settings *set, sam_error *err)
 {
-    sam_http_route routes[LEDGER_ROUTES_MAX];
     sam_http_server *server = NULL;
-    ledger_routes(ledger, routes);
+    ledger_routes(ledger);
     sam_http_server_options options = serving_http(&set->serving);
     options.max_header = HEADER_MAX;
     options.no_date = true;
     options.observe = ledger_observe;
     options.observe_user = ledger;
-    sam_status status = sam_http_server_start(&server, &options, routes, err);
+    sam_status status = sam_http_server_start(&server, &options, ledger->routes, err);
     if (status != SAM_OK)
         return status;
     status = ledger_group_start(&ledger->group, server, err);

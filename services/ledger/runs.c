@@ -1,19 +1,13 @@
 #include "ledger/runs.h"
 
 #include "base/memory.h"
-#include "ledger/keys.h"
+#include "ledger/public_keys.h"
 #include "run/wire.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* Bytes of rounds in one sync reply, roughly: a worker that catches up gets them in pieces of this size. */
 #define REPLY_BYTES ((size_t)8 * 1024 * 1024)
-
-void ledger_key(char out[LEDGER_KEY_SIZE], const char *id, const char *name)
-{
-    snprintf(out, LEDGER_KEY_SIZE, "samara:{%.64s}:%.20s", id, name);
-}
 
 void ledger_runs_init(ledger_runs *runs)
 {
@@ -26,7 +20,7 @@ static void free_run(ledger_run *run)
     ledger_recent_free(run->recent);
     sam_free(run->name);
     sam_free(run->kernel);
-    ledger_keys_free(run->keys);
+    ledger_public_keys_free(run->public_keys);
     sam_free(run);
 }
 
@@ -57,7 +51,7 @@ static sam_status no_run(sam_error *err, const char *id)
 
 sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err)
 {
-    char key[LEDGER_KEY_SIZE];
+    char key[SAM_SCHEMA_KEY_SIZE];
     redisReply *reply;
     const char *text;
     size_t length;
@@ -65,7 +59,7 @@ sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **mani
     *manifest = NULL;
     if (!sam_digest_parse(&digest, id))
         return no_run(err, id);
-    ledger_key(key, id, "manifest");
+    sam_schema_key_of(key, id, SAM_KEY_MANIFEST);
     sam_status status = sam_redis_words(redis, &reply, err, "GET", key, NULL);
     if (status != SAM_OK)
         return status;
@@ -96,13 +90,13 @@ static ledger_run *remember(const sam_manifest *manifest)
     run->verify_rate = manifest->verify_rate;
     run->privacy = manifest->privacy;
     run->signed_records = manifest->signed_records;
-    run->keys = ledger_keys_new();
+    run->public_keys = ledger_public_keys_new();
     run->kernel = manifest->kernel == NULL ? NULL : sam_strdup(manifest->kernel);
     run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
-    ledger_key(run->log_key, run->id, "log");
+    sam_schema_key_of(run->log_key, run->id, SAM_KEY_LOG);
     run->recent = ledger_recent_new(run->reach);
-    if (run->name == NULL || run->recent == NULL || run->keys == NULL ||
+    if (run->name == NULL || run->recent == NULL || run->public_keys == NULL ||
         (manifest->kernel != NULL && run->kernel == NULL)) {
         free_run(run);
         return NULL;

@@ -13,11 +13,9 @@
 #include "run/manifest.h"
 #include "run/round.h"
 #include "store/redis.h"
+#include "store/schema.h"
 
 #include <pthread.h>
-
-#define LEDGER_KEY_SIZE (SAM_DIGEST_HEX + 32) /* "samara:{" id "}:evaluations" */
-#define LEDGER_RUNS_KEY "samara:runs"         /* set of run ids */
 
 typedef struct ledger_run {
     struct ledger_run *next;
@@ -29,10 +27,10 @@ typedef struct ledger_run {
     uint32_t verify_rate;
     bool signed_records;
     sam_privacy privacy;
-    struct ledger_keys *keys; /* of its workers; signatures.c */
-    uint32_t least_slots;     /* of a committed round */
-    uint32_t reach;           /* rounds that one sync reply carries at most */
-    char log_key[LEDGER_KEY_SIZE];
+    struct ledger_public_keys *public_keys; /* of its workers; signatures.c */
+    uint32_t least_slots;                   /* of a committed round */
+    uint32_t reach;                         /* rounds that one sync reply carries at most */
+    char log_key[SAM_SCHEMA_KEY_SIZE];
     ledger_recent *recent;
 } ledger_run;
 
@@ -50,7 +48,5 @@ sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id,
                             sam_error *err);
 /* Reads and parses the manifest itself. */
 sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err);
-
-void ledger_key(char out[LEDGER_KEY_SIZE], const char *id, const char *name);
 
 #endif

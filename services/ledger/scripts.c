@@ -1,8 +1,7 @@
 #include "ledger/scripts.h"
 
-#include "ledger/runs.h"
+#include "store/schema.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,23 +21,23 @@ static const struct {
 #undef X
 };
 
-/* In the order in which lua/common.lua names them. */
-static const char *const KEYS[] = {"manifest", "state",  "log",         "open",   "free",   "leases", "holders",
-                                   "workers",  "chunks", "evaluations", "queued", "checks", "due",    "signatures"};
-#define KEY_COUNT (sizeof KEYS / sizeof KEYS[0])
-
 sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err)
 {
+    sam_buffer names = {0};
     *scripts = (ledger_scripts){0};
-    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT; i++) {
-        scripts->source[i] = sam_format("%s\n%s", ledger_lua_common, OWN[i].source);
-        if (scripts->source[i] == NULL) {
-            ledger_scripts_free(scripts);
-            return sam_fail(err, SAM_NO_MEMORY, "no memory for the ledger's Lua functions");
-        }
+    sam_schema_put_lua(&names);
+    sam_put_u8(&names, 0);
+    bool good = !names.failed;
+    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT && good; i++) {
+        scripts->source[i] = sam_format("%s\n%s\n%s", (const char *)names.bytes, ledger_lua_common, OWN[i].source);
         scripts->script[i] = (sam_script)SAM_SCRIPT(OWN[i].name, scripts->source[i]);
+        good = scripts->source[i] != NULL;
     }
-    return SAM_OK;
+    sam_buffer_free(&names);
+    if (good)
+        return SAM_OK;
+    ledger_scripts_free(scripts);
+    return sam_fail(err, SAM_NO_MEMORY, "no memory for the ledger's Lua functions");
 }
 
 void ledger_scripts_free(ledger_scripts *scripts)
@@ -53,14 +52,14 @@ void ledger_scripts_free(ledger_scripts *scripts)
 
 void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments)
 {
-    *call = (ledger_call){.capacity = (int)(KEY_COUNT + arguments)};
-    call->words = sam_arena_array(&call->arena, KEY_COUNT + arguments, sizeof *call->words);
-    call->lengths = sam_arena_array(&call->arena, KEY_COUNT + arguments, sizeof *call->lengths);
+    *call = (ledger_call){.capacity = (int)(SAM_KEY_COUNT + arguments)};
+    call->words = sam_arena_array(&call->arena, SAM_KEY_COUNT + arguments, sizeof *call->words);
+    call->lengths = sam_arena_array(&call->arena, SAM_KEY_COUNT + arguments, sizeof *call->lengths);
     call->failed = call->words == NULL || call->lengths == NULL;
-    for (size_t i = 0; i < KEY_COUNT; i++) {
-        char key[LEDGER_KEY_SIZE];
-        ledger_key(key, run_id, KEYS[i]);
-        ledger_call_text(call, sam_arena_strndup(&call->arena, key, strlen(key)));
+    for (size_t i = 0; i < SAM_KEY_COUNT; i++) {
+        char key[SAM_SCHEMA_KEY_SIZE];
+        sam_schema_key_of(key, run_id, (sam_schema_key)i);
+        ledger_call_copy(call, key);
     }
 }
 
@@ -79,17 +78,9 @@ void ledger_call_text(ledger_call *call, const char *text)
     ledger_call_bytes(call, text, text == NULL ? 0 : strlen(text));
 }
 
-void ledger_call_format(ledger_call *call, const char *format, ...)
+void ledger_call_copy(ledger_call *call, const char *text)
 {
-    char text[160];
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (length < 0 || (size_t)length >= sizeof text)
-        call->failed = true;
-    else
-        ledger_call_text(call, sam_arena_strndup(&call->arena, text, (size_t)length));
+    ledger_call_text(call, call->failed ? NULL : sam_arena_strndup(&call->arena, text, strlen(text)));
 }
 
 void ledger_call_u64(ledger_call *call, uint64_t value)
@@ -131,7 +122,7 @@ sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_sc
     if (call->failed)
         status = sam_fail(err, SAM_NO_MEMORY, "no memory for a call of the Redis function %s", OWN[which].name);
     else
-        status = sam_script_call(&scripts->script[which], redis, reply, err, KEY_COUNT, call->words, call->count,
+        status = sam_script_call(&scripts->script[which], redis, reply, err, SAM_KEY_COUNT, call->words, call->count,
                                  call->lengths);
     if (status == SAM_OK && which != LEDGER_GATHER && which != LEDGER_DESCRIBE)
         status = ledger_await_replicas(scripts, redis, err);

@@ -6,7 +6,8 @@
  *     ledger_call_text(&call, name);
  *     status = ledger_call_run(&call, &scripts, LEDGER_JOIN, redis, &reply, err);    // frees the call
  *
- * The keys of the run come first, in the order of lua/common.lua, which stands before each function.
+ * The keys of the run come first, in the order of store/schema.h; its names and lua/common.lua stand before each
+ * function.
  */
 #ifndef SAM_LEDGER_SCRIPTS_H
 #define SAM_LEDGER_SCRIPTS_H
@@ -55,7 +56,7 @@ void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments);
 void ledger_call_text(ledger_call *call, const char *text);                  /* borrowed */
 void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length); /* borrowed */
 void ledger_call_u64(ledger_call *call, uint64_t value);
-void ledger_call_format(ledger_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ledger_call_copy(ledger_call *call, const char *text);
 /* UNAVAILABLE, too, where it was done but too few replicas have it: what is called again changes nothing. */
 sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
                            redisReply **reply, sam_error *err);

@@ -1,11 +1,10 @@
 /* Signed runs: what comes in is held against the key of who sends it, before Redis sees anything of it; and what is in
  * the log can be taken away with its signatures, to be checked by others. */
 #include "base/text.h"
-#include "ledger/keys.h"
 #include "ledger/ledger.h"
+#include "ledger/public_keys.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- at the edge ---- */
@@ -14,12 +13,12 @@
 static sam_status fetch_key(sam_redis *redis, const ledger_run *run, uint32_t worker, sam_public_key *key,
                             sam_error *err)
 {
-    char name[LEDGER_KEY_SIZE], field[32];
+    char name[SAM_SCHEMA_KEY_SIZE], field[SAM_SCHEMA_WORKER_FIELD_SIZE];
     redisReply *reply;
     const char *text;
     size_t length;
-    ledger_key(name, run->id, "workers");
-    snprintf(field, sizeof field, "%" PRIu32 ":key", worker);
+    sam_schema_key_of(name, run->id, SAM_KEY_WORKERS);
+    sam_schema_worker_field_of(field, worker, SAM_WORKER_KEY);
     sam_status status = sam_redis_words(redis, &reply, err, "HGET", name, field, NULL);
     if (status != SAM_OK)
         return status;
@@ -37,7 +36,7 @@ static sam_status key_of(ledger_service *ledger, const ledger_run *run, uint32_t
                          sam_error *err)
 {
     sam_redis *redis;
-    if (ledger_keys_find(run->keys, worker, key))
+    if (ledger_public_keys_find(run->public_keys, worker, key))
         return SAM_OK;
     sam_status status = sam_redis_borrow(ledger->redis, &redis, err);
     if (status != SAM_OK)
@@ -45,7 +44,7 @@ static sam_status key_of(ledger_service *ledger, const ledger_run *run, uint32_t
     status = fetch_key(redis, run, worker, key, err);
     sam_redis_give_back(ledger->redis, redis);
     if (status == SAM_OK)
-        ledger_keys_put(run->keys, worker, key);
+        ledger_public_keys_put(run->public_keys, worker, key);
     return ledger_note(ledger, status, err);
 }
 
@@ -83,12 +82,12 @@ static sam_status put_key(sam_buffer *out, const redisReply *name, const redisRe
     const char *field, *text;
     size_t length;
     uint32_t worker;
-    int end = 0;
+    sam_worker_field of;
     sam_public_key key;
     sam_status status = sam_redis_bytes(name, "a field of the workers", &field, &length, err);
     if (status == SAM_OK)
         status = sam_redis_bytes(value, "a field of the workers", &text, &length, err);
-    if (status == SAM_OK && sscanf(field, "%" SCNu32 ":key%n", &worker, &end) == 1 && end > 0 && field[end] == 0 &&
+    if (status == SAM_OK && sam_schema_parse_worker_field(&worker, &of, field) && of == SAM_WORKER_KEY &&
         sam_public_key_parse(&key, text))
         sam_samsig_put_key(out, worker, &key);
     return status;
@@ -96,11 +95,11 @@ static sam_status put_key(sam_buffer *out, const redisReply *name, const redisRe
 
 sam_status ledger_put_keys(sam_buffer *out, sam_redis *redis, const ledger_run *run, sam_error *err)
 {
-    char name[LEDGER_KEY_SIZE];
+    char name[SAM_SCHEMA_KEY_SIZE];
     redisReply *reply;
     redisReply *const *each;
     size_t count;
-    ledger_key(name, run->id, "workers");
+    sam_schema_key_of(name, run->id, SAM_KEY_WORKERS);
     sam_status status = sam_redis_words(redis, &reply, err, "HGETALL", name, NULL);
     if (status != SAM_OK)
         return status;
@@ -111,13 +110,13 @@ sam_status ledger_put_keys(sam_buffer *out, sam_redis *redis, const ledger_run *
     return status;
 }
 
-/* An entry of the stream: {"ROUND+1-0", {"s", signatures}} */
+/* An entry of the stream: its id, and {"s", signatures} */
 static sam_status put_round(sam_buffer *out, const redisReply *entry, uint64_t *next, sam_error *err)
 {
     redisReply *const *parts, *const *fields;
     const char *id, *bytes;
     size_t count, length;
-    uint64_t after = 0;
+    uint64_t round = 0;
     sam_status status = sam_redis_array(entry, "signatures of a round", 2, &parts, &count, err);
     if (status == SAM_OK)
         status = sam_redis_bytes(parts[0], "signatures of a round", &id, &length, err);
@@ -127,23 +126,23 @@ static sam_status put_round(sam_buffer *out, const redisReply *entry, uint64_t *
         status = sam_redis_bytes(fields[1], "signatures of a round", &bytes, &length, err);
     if (status != SAM_OK)
         return status;
-    if (sscanf(id, "%" SCNu64, &after) != 1 || after <= *next || length % SAM_SIGNATURE_BYTES != 0)
+    if (!sam_schema_parse_entry(&round, id) || round < *next || length % SAM_SIGNATURE_BYTES != 0)
         return sam_fail(err, SAM_CORRUPT, "the signatures in Redis have an entry %.30s of %zu bytes", id, length);
-    sam_samsig_put_round(out, after - 1, bytes, length);
-    *next = after;
+    sam_samsig_put_round(out, round, bytes, length);
+    *next = round + 1;
     return SAM_OK;
 }
 
 sam_status ledger_put_signatures(sam_buffer *out, sam_redis *redis, const ledger_run *run, uint64_t from,
                                  uint64_t *next, sam_error *err)
 {
-    char name[LEDGER_KEY_SIZE], first[32];
+    char name[SAM_SCHEMA_KEY_SIZE], first[SAM_SCHEMA_ENTRY_SIZE];
     redisReply *reply;
     redisReply *const *each;
     size_t count;
     *next = from;
-    ledger_key(name, run->id, "signatures");
-    snprintf(first, sizeof first, "%" PRIu64 "-0", from + 1);
+    sam_schema_key_of(name, run->id, SAM_KEY_SIGNATURES);
+    sam_schema_entry_of(first, from);
     sam_status status = sam_redis_words(redis, &reply, err, "XRANGE", name, first, "+", "COUNT", "256", NULL);
     if (status != SAM_OK)
         return status;

@@ -318,20 +318,24 @@ static inline void test_drive(test_worker *workers, size_t count)
     }
 }
 
-/* Every slot of every round has a worker and the codes that any worker computes for it. */
+static inline void test_check_record(const sam_record *record, uint32_t probes)
+{
+    assert_int_equal(record->code_count, probes);
+    for (uint32_t p = 0; p < probes; p++)
+        assert_int_equal(record->codes[p], test_code(record->round, record->place, p));
+}
+
+/* Every slot of every round has a record, with the codes that any worker computes for it. */
 static inline void test_check_log(const sam_samlog *log)
 {
     const sam_manifest *manifest = sam_samlog_manifest(log);
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
     for (uint64_t r = 0; r < sam_samlog_rounds(log); r++) {
         sam_round round;
-        size_t length;
-        const uint8_t *bytes = sam_samlog_round(log, r, &length);
-        assert_int_equal(sam_round_decode(&round, &shape, bytes, length, NULL), SAM_OK);
-        for (uint32_t slot = 0; slot < shape.slots; slot++) {
-            assert_true(round.workers[slot] != 0);
-            for (uint32_t p = 0; p < shape.probes; p++)
-                assert_int_equal(round.codes[slot * shape.probes + p], test_code(r, slot, p));
+        assert_int_equal(sam_samlog_decode(log, r, &round, NULL), SAM_OK);
+        assert_int_equal(round.record_count, manifest->slots);
+        for (uint32_t slot = 0; slot < manifest->slots; slot++) {
+            assert_true(round.records[slot].round == r && round.records[slot].place == slot);
+            test_check_record(&round.records[slot], manifest->probes);
         }
         sam_round_free(&round);
     }
@@ -339,14 +343,10 @@ static inline void test_check_log(const sam_samlog *log)
 
 static inline uint32_t test_worker_in_log(const sam_samlog *log, uint64_t r, uint32_t slot)
 {
-    const sam_manifest *manifest = sam_samlog_manifest(log);
     sam_round round;
-    size_t length;
-    const uint8_t *bytes = sam_samlog_round(log, r, &length);
-    assert_non_null(bytes);
-    assert_int_equal(
-        sam_round_decode(&round, &(sam_round_shape){manifest->slots, manifest->probes}, bytes, length, NULL), SAM_OK);
-    uint32_t worker = round.workers[slot];
+    assert_int_equal(sam_samlog_decode(log, r, &round, NULL), SAM_OK);
+    const sam_record *record = sam_round_at(&round, slot);
+    uint32_t worker = record == NULL ? 0 : record->author;
     sam_round_free(&round);
     return worker;
 }

@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "ledger/ledger.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +42,13 @@ static void put_signed_codes(ledger_call *call, const sam_result *result)
     ledger_call_bytes(call, both, length);
 }
 
+static void put_sums(ledger_call *call, const sam_evaluation *evaluation)
+{
+    char sums[SAM_SCHEMA_SUMS_SIZE];
+    sam_schema_sums_of(sums, evaluation);
+    ledger_call_copy(call, sums);
+}
+
 static void put_result(ledger_call *call, const sam_result *result, bool is_signed)
 {
     ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
@@ -54,8 +60,7 @@ static void put_result(ledger_call *call, const sam_result *result, bool is_sign
     else if (result->kind == SAM_WORK_SLOT)
         ledger_call_bytes(call, result->codes, result->code_count);
     else
-        ledger_call_format(call, "%u:%u:%" PRIu64, result->evaluation.examples, result->evaluation.correct,
-                           result->evaluation.loss_micro);
+        put_sums(call, &result->evaluation);
 }
 
 static void put_turn(ledger_call *call, const ledger_turn *turn)
@@ -109,7 +114,7 @@ static bool read_status(sam_run_status *status, const char **text)
     memcpy(word, *text, length);
     word[length] = 0;
     *text += length + 1;
-    return ledger_status_parse(status, word);
+    return sam_schema_parse_run_status(status, word);
 }
 
 static size_t count_spaces(const char *text)

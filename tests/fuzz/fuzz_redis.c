@@ -5,6 +5,7 @@
 #include "ledger_peer.h"
 
 #include "base/memory.h"
+#include "ledger/view.h"
 #include "run/samlog.h"
 
 #include <string.h>
@@ -97,13 +98,10 @@ static sam_status tick(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 
 static sam_status describe(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
-    redisReply *reply;
     ledger_view view;
-    sam_status status = ledger_describe(&it->ledger, redis, &it->run, &reply, err);
-    if (status == SAM_OK) {
-        ledger_view_of(&view, &it->run, reply);
-        sam_redis_reply_free(reply);
-    }
+    sam_status status = ledger_view_read(&view, &it->ledger, redis, &it->run, err);
+    if (status == SAM_OK)
+        ledger_view_free(&view);
     return status;
 }
 

@@ -15,7 +15,7 @@ static void start(fuzz_ledger *it)
     fuzz_peer_start(&it->peer, path);
     memset(it->run.id, 'a', SAM_DIGEST_HEX - 1);
     it->run.name = name;
-    ledger_key(it->run.log_key, it->run.id, "log");
+    sam_schema_key_of(it->run.log_key, it->run.id, SAM_KEY_LOG);
     ledger_runs_init(&it->ledger.runs);
     ledger_follower_init(&it->ledger.follower, &it->ledger);
     if (ledger_scripts_init(&it->ledger.scripts, &err) != SAM_OK || ledger_gauges_init(&it->ledger, &err) != SAM_OK)

@@ -12,8 +12,8 @@ local worker, cursor, wants = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not state then
   return no_run()
 end
-local about = redis.call('HMGET', WORKERS, worker .. ':name', worker .. ':quarantined', worker .. ':kernel',
-                         worker .. ':left', worker .. ':differed_at')
+local about = redis.call('HMGET', WORKERS, worker .. WORKER_NAME, worker .. WORKER_QUARANTINED,
+                         worker .. WORKER_KERNEL, worker .. WORKER_LEFT, worker .. WORKER_DIFFERED_AT)
 if not about[1] then
   return no_worker(worker)
 end
@@ -51,13 +51,13 @@ end
 local function someone_left(opinions, kernel)
   local all, others = redis.call('HGETALL', WORKERS), {}
   for i = 1, #all, 2 do
-    local number, field = string.match(all[i], '^(%d+):(.*)$')
+    local number, field = string.match(all[i], '^(%d+)(:.*)$')
     others[number] = others[number] or {}
     others[number][field] = all[i + 1]
   end
   for number, other in pairs(others) do
-    if other.name and not other.left and other.kernel == kernel and
-       now - tonumber(other.seen or 0) <= 3 * state.lease_ms and not find(opinions, number) then
+    if other[WORKER_NAME] and not other[WORKER_LEFT] and other[WORKER_KERNEL] == kernel and
+       now - tonumber(other[WORKER_SEEN] or 0) <= GONE_LEASES * state.lease_ms and not find(opinions, number) then
       return true
     end
   end
@@ -95,8 +95,8 @@ local function verdict(opinions, kernel)
 end
 
 local function quarantine(of, round)
-  local key = redis.call('HGET', WORKERS, of .. ':key')
-  redis.call('HSET', WORKERS, of .. ':quarantined', round, of .. ':left', '1')
+  local key = redis.call('HGET', WORKERS, of .. WORKER_KEY)
+  redis.call('HSET', WORKERS, of .. WORKER_QUARANTINED, round, of .. WORKER_LEFT, '1')
   if key then
     redis.call('HSET', STATE, 'barred:' .. key, of)
   end
@@ -106,21 +106,21 @@ local function quarantine(of, round)
 end
 
 local function blame(of, round, slot)
-  local was = redis.call('HMGET', WORKERS, of .. ':standing', of .. ':differed_at', of .. ':quarantined')
+  local was = redis.call('HMGET', WORKERS, of .. WORKER_STANDING, of .. WORKER_DIFFERED_AT, of .. WORKER_QUARANTINED)
   local standing, places = tonumber(was[1] or 0) - CREDIT, (was[2] and was[2] .. ' ' or '') .. round .. '/' .. slot
-  redis.call('HSET', WORKERS, of .. ':standing', standing)
+  redis.call('HSET', WORKERS, of .. WORKER_STANDING, standing)
   if #places <= PLACES then
-    redis.call('HSET', WORKERS, of .. ':differed_at', places)
+    redis.call('HSET', WORKERS, of .. WORKER_DIFFERED_AT, places)
   end
-  if redis.call('HINCRBY', WORKERS, of .. ':differed', 1) >= 2 and standing < 0 and not was[3] then
+  if redis.call('HINCRBY', WORKERS, of .. WORKER_DIFFERED, 1) >= 2 and standing < 0 and not was[3] then
     quarantine(of, text(state.head))
   end
 end
 
 local function praise(of)
-  local standing = tonumber(redis.call('HGET', WORKERS, of .. ':standing') or 0)
-  redis.call('HSET', WORKERS, of .. ':standing', math.min(standing + 1, CREDIT))
-  redis.call('HINCRBY', WORKERS, of .. ':agreed', 1)
+  local standing = tonumber(redis.call('HGET', WORKERS, of .. WORKER_STANDING) or 0)
+  redis.call('HSET', WORKERS, of .. WORKER_STANDING, math.min(standing + 1, CREDIT))
+  redis.call('HINCRBY', WORKERS, of .. WORKER_AGREED, 1)
 end
 
 local function judge(opinions, best, round, slot)
@@ -161,11 +161,11 @@ end
 local function may_check(work)
   local opinions = cmsgpack.unpack(redis.call('HGET', CHECKS, work))
   return tonumber(string.match(work, '^v:(%d+):')) <= cursor and not find(opinions, worker) and
-         redis.call('HGET', WORKERS, opinions[1][1] .. ':kernel') == about[3]
+         redis.call('HGET', WORKERS, opinions[1][1] .. WORKER_KERNEL) == about[3]
 end
 
 local given = {}
-if state.status == 'paused' or about[4] or redis.call('HEXISTS', WORKERS, worker .. ':quarantined') == 1 then
+if state.status == STATUS_PAUSED or about[4] or redis.call('HEXISTS', WORKERS, worker .. WORKER_QUARANTINED) == 1 then
   return given
 end
 for _, work in ipairs(redis.call('ZREVRANGE', DUE, 0, 63)) do -- the newest: old ones may wait for a kernel

@@ -24,7 +24,7 @@ local function draw_checks(rate)
     local colon = string.find(all[i + 1], ':', 1, true)
     local worker = string.sub(all[i + 1], 1, colon - 1)
     if trusted[worker] == nil then
-      trusted[worker] = tonumber(redis.call('HGET', WORKERS, worker .. ':standing') or 0) > 0
+      trusted[worker] = tonumber(redis.call('HGET', WORKERS, worker .. WORKER_STANDING) or 0) > 0
     end
     if math.random(0, 255) < rate or not trusted[worker] then
       local work = 'v:' .. text(round) .. ':' .. all[i]
@@ -43,17 +43,17 @@ if records < state.slots then -- a quorum: nobody needs the others any more
     end
   end
 end
-redis.call('XADD', LOG, text(head) .. '-0', 'b', ARGV[4])
+redis.call('XADD', LOG, text(head) .. '-0', LOG_FIELD, ARGV[4])
 if ARGV[8] ~= '0' then
-  redis.call('XADD', SIGNATURES, text(head) .. '-0', 's', ARGV[9])
+  redis.call('XADD', SIGNATURES, text(head) .. '-0', SIGNATURES_FIELD, ARGV[9])
 end
-redis.call('HSET', STATE, 'head', text(head), 'chain', ARGV[3])
-redis.call('HINCRBY', STATE, 'records', records)
+redis.call('HSET', STATE, STATE_HEAD, text(head), STATE_CHAIN, ARGV[3])
+redis.call('HINCRBY', STATE, STATE_RECORDS, records)
 draw_checks(tonumber(ARGV[6]))
 redis.call('DEL', OPEN)
 redis.call('LTRIM', QUEUED, ARGV[5], -1)
 open_round(state, head)
 if head == state.rounds then
-  redis.call('HSET', STATE, 'status', 'complete')
+  redis.call('HSET', STATE, STATE_STATUS, STATUS_COMPLETE)
 end
 return 1

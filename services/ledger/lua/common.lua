@@ -1,29 +1,9 @@
--- Stands before every function of the ledger. One run in Redis, all keys with the hash tag {RUN}:
---
---   manifest      string  canonical JSON
---   state         hash    head (committed rounds), chain (hex), status, next_worker, lost_leases, records,
---                         past (rounds to be imported before work is given), "barred:KEY" of workers in quarantine,
---                         and of the manifest: rounds, slots, every, chunks, lease_ms; quorum, quorum_ms (0: none);
---                         where there is a quorum: opened (ms, of the open round), closed (a round without the rest)
---   log           stream  "<round + 1>-0" b = the encoded round
---   open          hash    slot -> "worker:codes", of the round that is being filled (its number is head); where the run
---                         is signed, the signature follows the codes
---   signatures    stream  "<round + 1>-0" s = the signatures of its records, in the order of slots; of signed runs
---   free          zset    work nobody holds, by turn
---   leases        zset    work that somebody holds, by deadline (ms)
---   holders       hash    work -> worker
---   workers       hash    "N:name", "N:seen" ... of worker N
---   chunks        hash    "round:chunk" -> "worker:examples:correct:loss", "round:count", of unfinished evaluations
---   evaluations   hash    round -> "examples:correct:loss", finished
---   queued        list    rounds of finished evaluations that the next commit takes along
---   checks        hash    "v:ROUND:SLOT" -> {{worker, codes}, ...} (msgpack), opinions on committed slots; check.lua
---   due           zset    those of them that another worker is to be asked about, by turn
+-- Stands before every function of the ledger, and after the names of keys, fields and statuses (libs/store/schema.h).
+-- docs/formats/redis.md says what stands in each key.
 --
 -- A piece of work is "s:ROUND:SLOT", "e:ROUND:CHUNK" or "v:ROUND:SLOT"; it is in `free` (a check: in `due`), in
 -- `leases`, or done, never in two of them.
 -- Every function may be called again with the same arguments: the second time changes nothing.
-local MANIFEST, STATE, LOG, OPEN, FREE, LEASES, HOLDERS, WORKERS, CHUNKS, EVALUATIONS, QUEUED, CHECKS, DUE, SIGNATURES =
-  unpack(KEYS)
 
 -- tostring() has 14 digits, and sums of losses have more; %d is exact to 2^53, and four times as quick as %.0f.
 local function text(number)
@@ -58,19 +38,18 @@ end
 
 -- nil: there is no such run
 local function load_state()
-  local names = {'head', 'rounds', 'slots', 'every', 'chunks', 'lease_ms', 'quorum', 'quorum_ms', 'opened',
-                 'closed', 'past'}
-  local values = redis.call('HMGET', STATE, 'status', 'chain', unpack(names))
+  local values = redis.call('HMGET', STATE, STATE_STATUS, STATE_CHAIN, STATE_HEAD, STATE_ROUNDS, STATE_SLOTS,
+                            STATE_EVERY, STATE_CHUNKS, STATE_LEASE_MS, STATE_QUORUM, STATE_QUORUM_MS, STATE_OPENED,
+                            STATE_CLOSED, STATE_PAST)
   if not values[1] then
     return nil
   end
-  local state = {status = values[1], chain = values[2]}
-  for i, name in ipairs(names) do
-    state[name] = tonumber(values[i + 2])
+  for i = 3, #values do
+    values[i] = tonumber(values[i])
   end
-  state.quorum = state.quorum or 0 -- of a run that an older ledger made
-  state.past = state.past or 0
-  return state
+  return {status = values[1], chain = values[2], head = values[3], rounds = values[4], slots = values[5],
+          every = values[6], chunks = values[7], lease_ms = values[8], quorum = values[9], quorum_ms = values[10],
+          opened = values[11], closed = values[12], past = values[13]}
 end
 
 local function no_run()
@@ -82,7 +61,7 @@ local function no_worker(worker)
 end
 
 local function is_worker(worker)
-  return redis.call('HEXISTS', WORKERS, worker .. ':name') == 1
+  return redis.call('HEXISTS', WORKERS, worker .. WORKER_NAME) == 1
 end
 
 -- Evaluations of the state before a round come before its slots, older rounds before younger ones.
@@ -115,7 +94,7 @@ local function open_round(state, head)
   if head < state.rounds then
     add_work('s', head, state.slots)
     if state.quorum > 0 then
-      redis.call('HSET', STATE, 'opened', text(now_ms()))
+      redis.call('HSET', STATE, STATE_OPENED, text(now_ms()))
     end
   end
 end
@@ -135,7 +114,7 @@ end
 
 -- A deadline further off than the longest lease is from before the clock went back: it counts anew.
 local function bring_near(now)
-  local furthest = now + tonumber(redis.call('HGET', STATE, 'lease_ms')) * redis.call('ZCARD', LEASES)
+  local furthest = now + tonumber(redis.call('HGET', STATE, STATE_LEASE_MS)) * redis.call('ZCARD', LEASES)
   for _, work in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '(' .. text(furthest), '+inf')) do
     redis.call('ZADD', LEASES, text(furthest), work)
   end
@@ -148,7 +127,7 @@ local function expire(now)
     give_back(work)
   end
   if #late > 0 then
-    redis.call('HINCRBY', STATE, 'lost_leases', #late)
+    redis.call('HINCRBY', STATE, STATE_LOST_LEASES, #late)
   end
 end
 
@@ -159,13 +138,13 @@ local function close(state, filled)
   end
   local now = now_ms()
   if state.opened > now then -- the clock went back
-    redis.call('HSET', STATE, 'opened', text(now))
+    redis.call('HSET', STATE, STATE_OPENED, text(now))
     state.opened = now
   end
   if now - state.opened < state.quorum_ms then
     return false
   end
-  redis.call('HSET', STATE, 'closed', text(state.head))
+  redis.call('HSET', STATE, STATE_CLOSED, text(state.head))
   state.closed = state.head
   return true
 end

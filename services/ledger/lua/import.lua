@@ -10,7 +10,7 @@ if text(state.head) ~= ARGV[1] or state.chain ~= ARGV[2] then
   return redis.error_reply('CONFLICT the log has grown beyond round ' .. ARGV[1] .. ' meanwhile')
 end
 state.past = math.max(state.past, tonumber(ARGV[4]))
-local next_worker = math.max(tonumber(redis.call('HGET', STATE, 'next_worker')), tonumber(ARGV[5]))
+local next_worker = math.max(tonumber(redis.call('HGET', STATE, STATE_NEXT_WORKER)), tonumber(ARGV[5]))
 local first = 8 + 2 * tonumber(ARGV[7])
 for i = 8, first - 1, 2 do
   redis.call('HSET', EVALUATIONS, ARGV[i], ARGV[i + 1])
@@ -19,11 +19,11 @@ end
 local head = state.head
 for i = first, #ARGV do
   head = head + 1
-  redis.call('XADD', LOG, text(head) .. '-0', 'b', ARGV[i])
+  redis.call('XADD', LOG, text(head) .. '-0', LOG_FIELD, ARGV[i])
 end
-redis.call('HSET', STATE, 'head', text(head), 'chain', ARGV[3], 'past', text(state.past), 'next_worker',
+redis.call('HSET', STATE, STATE_HEAD, text(head), STATE_CHAIN, ARGV[3], STATE_PAST, text(state.past), STATE_NEXT_WORKER,
            text(next_worker))
-redis.call('HINCRBY', STATE, 'records', ARGV[6])
+redis.call('HINCRBY', STATE, STATE_RECORDS, ARGV[6])
 redis.call('DEL', OPEN, FREE, LEASES, HOLDERS, CHUNKS, CHECKS, DUE)
 open_round(state, head)
 -- The last evaluation that was due may have been under way, or be in a round that was not imported.
@@ -32,6 +32,6 @@ if head >= state.past and due < head and redis.call('HEXISTS', EVALUATIONS, text
   add_work('e', due, state.chunks)
 end
 if head == state.rounds then
-  redis.call('HSET', STATE, 'status', 'complete')
+  redis.call('HSET', STATE, STATE_STATUS, STATUS_COMPLETE)
 end
 return head

@@ -10,5 +10,5 @@ local held = holdings()[worker] or {}
 for _, work in ipairs(held) do
   give_back(work)
 end
-redis.call('HSET', WORKERS, worker .. ':left', '1', worker .. ':seen', text(now_ms()))
+redis.call('HSET', WORKERS, worker .. WORKER_LEFT, '1', worker .. WORKER_SEEN, text(now_ms()))
 return #held

@@ -47,11 +47,11 @@ end
 local function read_people()
   local fields = {}
   for _, worker in ipairs(names) do
-    fields[#fields + 1] = worker .. ':name'
-    fields[#fields + 1] = worker .. ':left'
-    fields[#fields + 1] = worker .. ':slots_only'
-    fields[#fields + 1] = worker .. ':slots'
-    fields[#fields + 1] = worker .. ':busy'
+    fields[#fields + 1] = worker .. WORKER_NAME
+    fields[#fields + 1] = worker .. WORKER_LEFT
+    fields[#fields + 1] = worker .. WORKER_SLOTS_ONLY
+    fields[#fields + 1] = worker .. WORKER_SLOTS
+    fields[#fields + 1] = worker .. WORKER_BUSY
   end
   local values = get_many(WORKERS, fields)
   for i, worker in ipairs(names) do
@@ -180,7 +180,7 @@ local function take(list, chosen, wants)
 end
 
 local function may_have(turn, full)
-  return turn.wants > 0 and not turn.error and not full and not turn.person.left and state.status ~= 'paused' and
+  return turn.wants > 0 and not turn.error and not full and not turn.person.left and state.status ~= STATUS_PAUSED and
          state.head - turn.cursor <= reach
 end
 
@@ -243,25 +243,25 @@ end
 local function write_people(turns)
   local fields = {}
   local function set(worker, name, value)
-    fields[#fields + 1] = worker .. ':' .. name
+    fields[#fields + 1] = worker .. name
     fields[#fields + 1] = text(value)
   end
   for _, turn in ipairs(turns) do
     if turn.person.known then
-      set(turn.worker, 'seen', now + (turn.quiet and not turn.error and turn.wait or 0))
+      set(turn.worker, WORKER_SEEN, now + (turn.quiet and not turn.error and turn.wait or 0))
     end
   end
   for _, worker in ipairs(names) do
     local of = people[worker]
     if of.known and of.slots > 0 then
-      set(worker, 'slots', of.slots_before + of.slots)
-      set(worker, 'busy', of.busy_before + of.busy)
+      set(worker, WORKER_SLOTS, of.slots_before + of.slots)
+      set(worker, WORKER_BUSY, of.busy_before + of.busy)
     end
     if of.known and of.late > 0 then
-      redis.call('HINCRBY', WORKERS, worker .. ':late', of.late)
+      redis.call('HINCRBY', WORKERS, worker .. WORKER_LATE, of.late)
     end
     if of.known and of.refused > 0 then
-      redis.call('HINCRBY', WORKERS, worker .. ':refused', of.refused)
+      redis.call('HINCRBY', WORKERS, worker .. WORKER_REFUSED, of.refused)
     end
   end
   call_many('HSET', WORKERS, fields)
@@ -287,8 +287,8 @@ write_people(turns)
 local busy = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES) > 0
 
 local function status_for(turn)
-  local stays = state.status == 'complete' and busy and not turn.person.slots_only
-  return stays and 'running' or state.status
+  local stays = state.status == STATUS_COMPLETE and busy and not turn.person.slots_only
+  return stays and STATUS_RUNNING or state.status
 end
 
 local reply = {state.head, state.chain, full and 1 or 0}

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-bool gateway_asked_run(gateway_service *gateway, sam_http_request *request, gateway_run **run)
+bool gateway_find_run(gateway_service *gateway, sam_http_request *request, gateway_run **run)
 {
     const char *id = sam_http_parameter(request, "run");
     sam_digest digest;
@@ -30,7 +30,7 @@ bool gateway_asked_run(gateway_service *gateway, sam_http_request *request, gate
     return false;
 }
 
-bool gateway_asked_round(sam_http_request *request, gateway_run *run, const char *text, uint64_t *round)
+bool gateway_find_round(sam_http_request *request, gateway_run *run, const char *text, uint64_t *round)
 {
     uint64_t rounds = gateway_run_rounds(run);
     if (strcmp(text, "latest") == 0) {
