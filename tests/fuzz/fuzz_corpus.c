@@ -110,7 +110,7 @@ static void write_tokenizers(void)
 /* What fuzz_import takes: two rounds of a run whose id is all 0xaa. */
 static void write_import(void)
 {
-    static const sam_round_shape SHAPE = {2, 2};
+    static const sam_round_shape SHAPE = {.places = 2, .codes_least = 2, .codes_most = 2};
     sam_digest chain;
     sam_buffer body = {0};
     memset(chain.bytes, 0xaa, sizeof chain.bytes);
@@ -165,13 +165,9 @@ static void write_signatures(const sam_samlog *log)
         sam_buffer signatures = {0};
         sam_round round;
         test_must(sam_samlog_decode(log, number, &round, NULL) == SAM_OK);
-        for (uint32_t slot = 0; slot < of->slots && round.workers[slot] != 0; slot++) {
-            sam_result one = {.kind = SAM_WORK_SLOT,
-                              .round = number,
-                              .index = slot,
-                              .codes = round.codes + slot * of->probes,
-                              .code_count = of->probes};
-            sam_result_sign(&one, &of->id, round.workers[slot], &keys[round.workers[slot]]);
+        for (size_t i = 0; i < round.record_count; i++) {
+            sam_result one = sam_result_of(&round.records[i]);
+            sam_result_sign(&one, &of->id, round.records[i].author, &keys[round.records[i].author]);
             sam_put_bytes(&signatures, one.signature, sizeof one.signature);
         }
         sam_samsig_put_round(&file, number, signatures.bytes, signatures.length);
@@ -203,7 +199,7 @@ static void write_session(const sam_buffer *round)
 
 static void write_log(const sam_manifest *of, uint64_t rounds)
 {
-    const sam_round_shape shape = {of->slots, of->probes};
+    const sam_round_shape shape = sam_manifest_shape(of);
     char name[32];
     sam_buffer file = {0};
     sam_digest chain = of->id;
@@ -273,12 +269,21 @@ static void write_requests(void)
 {
     uint8_t codes[] = {0x31, 0x80};
     sam_result results[] = {
-        {.kind = SAM_WORK_SLOT, .round = 3, .index = 1, .elapsed_ms = 900, .codes = codes, .code_count = sizeof codes},
+        {.kind = SAM_WORK_SLOT,
+         .round = 3,
+         .index = 1,
+         .elapsed_ms = 900,
+         .weight = 1,
+         .loss = 177,
+         .codes = codes,
+         .code_count = sizeof codes},
         {.kind = SAM_WORK_EVALUATION, .round = 0, .evaluation = {.examples = 100, .correct = 61, .loss_micro = 690000}},
         {.kind = SAM_WORK_CHECK,
          .round = 1,
          .index = 2,
          .elapsed_ms = 800,
+         .weight = 1,
+         .loss = SAM_LOSS_NONE,
          .codes = codes,
          .code_count = sizeof codes}};
     for (size_t count = 0; count <= 3; count++) {
@@ -289,6 +294,7 @@ static void write_requests(void)
                                                             .wants = 1,
                                                             .wait_ms = 1000,
                                                             .leaving = count == 0,
+                                                            .ahead = count == 2,
                                                             .results = results,
                                                             .result_count = count});
         snprintf(name, sizeof name, "%zu.request", count);

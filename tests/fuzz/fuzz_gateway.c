@@ -2,7 +2,7 @@
  * can be told: names are UTF-8, and the log is chained.
  *
  * The first byte chooses: state, or log; the rest is what a connection answers to all that is sent on it. */
-#include "gateway/live.h"
+#include "gateway/ledger_state.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     gateway_run *run = gateway_run_new(fuzz_sketch());
     if (run == NULL)
         __builtin_trap();
-    sam_status status = (bytes[0] & 1) == 0 ? gateway_live_read(redis, run, &err)
+    sam_status status = (bytes[0] & 1) == 0 ? gateway_ledger_state_read(redis, run, &err)
                                             : sam_stream_read(redis, "log", &cursor, 8, take_round, run, &seen, &err);
     if (status != SAM_OK && err.text[0] == 0)
         __builtin_trap();

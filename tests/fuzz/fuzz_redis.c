@@ -20,12 +20,13 @@ static void make_rounds(const fuzz_ledger *it)
     sam_error err;
     memset(chain.bytes, 0xaa, sizeof chain.bytes);
     for (uint64_t number = 0; number < 3; number++) {
-        sam_round round;
+        static const uint8_t CODES[] = {1, 2};
+        const sam_record record = {
+            .round = number, .place = 1, .author = 7, .weight = 1, .codes = CODES, .code_count = sizeof CODES};
+        sam_round round = {.number = number};
         sam_buffer encoded = {0};
-        if (sam_round_init(&round, &it->run.shape, number, &err) != SAM_OK)
-            __builtin_trap();
-        round.workers[1] = 7;
-        if (sam_round_encode(&encoded, &round, &it->run.shape, &chain, &err) != SAM_OK)
+        if (sam_round_add(&round, &record, &err) != SAM_OK ||
+            sam_round_encode(&encoded, &round, &it->run.shape, &chain, &err) != SAM_OK)
             __builtin_trap();
         chain = round.chain;
         sam_samlog_put_round(&rounds, encoded.bytes, encoded.length);
@@ -53,7 +54,7 @@ static sam_status end_turn(ledger_turn *turn, sam_error *err)
 static sam_status take_turns(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
     uint8_t codes[] = {1, 2};
-    sam_result result = {.kind = SAM_WORK_SLOT, .codes = codes, .code_count = 2};
+    sam_result result = {.kind = SAM_WORK_SLOT, .codes = codes, .code_count = 2, .weight = 1};
     ledger_turn one = {.run = &it->run, .asked = {.worker = 1, .wants = 4, .results = &result, .result_count = 1}};
     ledger_turn two = {.run = &it->run, .asked = {.worker = 2, .wants = 1}, .again = true};
     bool full;
@@ -68,7 +69,7 @@ static sam_status take_turns(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 static sam_status check(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
     uint8_t codes[] = {1, 2};
-    sam_result result = {.kind = SAM_WORK_CHECK, .codes = codes, .code_count = 2};
+    sam_result result = {.kind = SAM_WORK_CHECK, .codes = codes, .code_count = 2, .weight = 1};
     const sam_sync_request asked = {.worker = 1, .wants = 2, .results = &result, .result_count = 1};
     sam_lease leases[LEDGER_CHECKS_MAX];
     size_t count;

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 static sam_samlog *make_log(void)
 {
     sam_manifest *manifest = fuzz_sketch();
-    const sam_round_shape shape = {manifest->slots, manifest->probes};
+    const sam_round_shape shape = sam_manifest_shape(manifest);
     sam_digest chain = manifest->id;
     sam_buffer file = {0};
     sam_samlog *log;

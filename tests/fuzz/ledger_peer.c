@@ -25,7 +25,7 @@ static void start(fuzz_ledger *it)
 
 fuzz_ledger *fuzz_ledger_start(void)
 {
-    static fuzz_ledger it = {.run = {.shape = {2, 2},
+    static fuzz_ledger it = {.run = {.shape = {.places = 2, .codes_least = 2, .codes_most = 2},
                                      .rounds = 4,
                                      .chunks = 2,
                                      .lease_ms = 1000,

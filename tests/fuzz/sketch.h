@@ -18,6 +18,7 @@ static inline sam_manifest *fuzz_sketch(void)
 {
     static char name[] = "film-reviews", kernel[] = "avx2", task[] = "{\"labels\":[\"no\",\"yes\"]}";
     const sam_manifest draft = {.name = name,
+                                .mode = &sam_mode_sync,
                                 .task = task,
                                 .seed = 7,
                                 .rounds = 20,
@@ -30,7 +31,7 @@ static inline sam_manifest *fuzz_sketch(void)
                                 .log2_k = 20,
                                 .eta_log2 = -30,
                                 .trainable = {.first_block = 24, .end_block = 30, .norms = true},
-                                .update = {.rate = 1200000, .guard = {.clip = 1024}},
+                                .size = {.rate = 1200000, .clip = 1024, .scale = {.kind = SAM_SCALE_RUNNING}},
                                 .evaluation = {.every = 5, .chunks = 2},
                                 .quorum = {.slots = 2, .after_ms = 5000},
                                 .verify_rate = 16,
@@ -45,12 +46,18 @@ static inline sam_manifest *fuzz_sketch(void)
 static inline void fuzz_round(sam_buffer *out, const sam_round_shape *shape, uint64_t number, sam_digest *chain)
 {
     sam_evaluation evaluations[] = {{.at = 0, .examples = 100, .correct = 61, .loss_micro = 690000}};
-    sam_round round;
-    fuzz_must(sam_round_init(&round, shape, number, NULL) == SAM_OK);
-    round.committed_ms = 1700000000000 + number;
-    for (uint32_t slot = 0; slot < shape->slots - (number & 1); slot++) {
-        round.workers[slot] = slot + 1;
-        memset(round.codes + slot * shape->probes, (int)(0x30 + slot), shape->probes);
+    sam_round round = {.number = number, .committed_ms = 1700000000000 + number};
+    for (uint32_t slot = 0; slot < shape->places - (number & 1); slot++) {
+        uint8_t codes[8];
+        memset(codes, (int)(0x30 + slot), sizeof codes);
+        const sam_record record = {.round = number,
+                                   .place = slot,
+                                   .author = slot + 1,
+                                   .weight = 1,
+                                   .loss = slot == 1 ? SAM_LOSS_NONE : 180 + slot,
+                                   .codes = codes,
+                                   .code_count = shape->codes_most};
+        fuzz_must(sam_round_add(&round, &record, NULL) == SAM_OK);
     }
     if (number == 0) {
         round.evaluations = evaluations;
