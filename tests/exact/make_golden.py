@@ -4,7 +4,8 @@
     tests/exact/make_golden.py            # writes
     tests/exact/make_golden.py --check    # compares with the file in the tree; exit status 1 where they differ
 
-What may pass 2^53 or is a bit pattern stands as hexadecimal text; codes of a round are two digits each, slot after slot.
+A run's settings are the fields of a manifest. What may pass 2^53 or is a bit pattern stands as hexadecimal text (amounts
+aside), 64-bit settings as decimal text, as in a manifest; codes are two digits each.
 """
 
 import hashlib
@@ -30,16 +31,18 @@ PHILOX_KNOWN = [
 ]
 
 FAMILIES = [
-    {"family": "sketch", "log2_k": 8, "log2_pool": 0},
-    {"family": "rademacher", "log2_k": 0, "log2_pool": 0},
-    {"family": "gaussian", "log2_k": 0, "log2_pool": 0},
-    {"family": "sketch", "log2_k": 6, "log2_pool": 0},
-    {"family": "rademacher", "log2_k": 0, "log2_pool": 3},
-    {"family": "gaussian", "log2_k": 0, "log2_pool": 12},
+    {"family": "sketch", "log2_k": 8},
+    {"family": "rademacher", "log2_pool": 0},
+    {"family": "gaussian", "log2_pool": 0},
+    {"family": "sketch", "log2_k": 6},
+    {"family": "rademacher", "log2_pool": 3},
+    {"family": "gaussian", "log2_pool": 12},
 ]
 SCHEDULES = ["constant", "linear", "cosine", "inverse"]
-NORMALISERS = ["none", "running", "first"]
+SCALES = ["fixed", "running", "first"]
 GUARDS = ["clip", "trimmed", "median"]
+LAGS = [0, 1, 3]
+SLOTS, PROBES, PARAMETERS, ROUNDS = 4, 2, 600, 12
 
 
 def hex64(value):
@@ -48,13 +51,6 @@ def hex64(value):
 
 def hex32(value):
     return "%08x" % value
-
-
-def new_state(family, seed, parameters, eta_log2, epoch):
-    if family["family"] == "sketch":
-        return exact.Sketch(seed, family["log2_k"], eta_log2, epoch)
-    pool = 1 << family["log2_pool"] if family["log2_pool"] else 0
-    return exact.Dense(seed, parameters, eta_log2, family["family"], pool, epoch)
 
 
 def philox_vectors():
@@ -90,14 +86,28 @@ def schedule_vectors():
     return vectors
 
 
-def probe_vectors():
+def numbering_vectors():
     vectors = []
-    for number, family in enumerate(FAMILIES):
-        for probe, first, epoch in ((0, 0, 0), (2**35 + number, 837, 3), (12345, 250, 0)):
-            state = new_state(family, SEED + number, 0, -20, epoch)
-            vectors.append({**family, "seed": hex64(SEED + number), "epoch": epoch, "probe": hex64(probe),
-                            "direction": hex64(state.direction(probe)), "first": hex64(first),
-                            "z": state.row(probe, first, 40)})
+    for slots, probes, epoch_rounds in ((1, 1, 0), (4, 2, 3), (3, 5, 1), (4096, 256, 2**28)):
+        numbering = exact.Numbering({"mode": "sync", "slots": slots, "probes": probes,
+                                     "directions": {"epoch_rounds": str(epoch_rounds)} if epoch_rounds else {}})
+        places = [(r, place, probe) for r in (0, 1, 2, 3, 2**28 - 1, 2**28, 2**40 - 1) for place in (0, slots - 1)
+                  for probe in (0, probes - 1)]
+        vectors.append({"mode": "sync", "slots": slots, "probes": probes, "epoch_rounds": hex64(epoch_rounds),
+                        "places": [[hex64(r), place, probe] for r, place, probe in places],
+                        "numbers": [[hex64(numbering.epoch(r)), hex64(numbering.minibatch(r, place)),
+                                     hex64(numbering.direction(r, place, probe))] for r, place, probe in places]})
+    return vectors
+
+
+def direction_vectors():
+    vectors = []
+    for i, family in enumerate(FAMILIES):
+        for number, first, epoch in ((0, 0, 0), (2**35 + i, 837, 3), (12345, 250, 0)):
+            state = exact.new_state({"directions": family, "seed": str(SEED + i), "eta_log2": -20})
+            vectors.append({"directions": family, "seed": str(SEED + i), "epoch": epoch, "number": hex64(number),
+                            "direction": hex64(state.direction(epoch, number)), "first": first,
+                            "z": state.row(epoch, number, first, 40)})
     return vectors
 
 
@@ -110,15 +120,26 @@ def random_code(chance):
     return chance.randrange(40, 72) | chance.choice((0, 0x80))
 
 
-def round_codes(chance, number, slots, probes):
-    codes = [[random_code(chance) for _ in range(probes)] for _ in range(slots)]
-    if number == 5:
-        return [[exact.NO_VALUE] * probes for _ in range(slots)]
-    if number in (0, 7):
-        codes[chance.randrange(slots)] = [exact.NO_VALUE] * probes
-    if number == 8:
-        codes = [[0x30] * probes for _ in range(slots)]  # equal sums: the order among slots decides
-    return codes
+def round_records(chance, i, number, missing):
+    """Of the i-th round of a run: places fail to answer, and are heard of later; some say nothing."""
+    records = []
+    if i == 5:
+        return records
+    for place in range(SLOTS):
+        if i in (2, 7, 9) and chance.random() < 0.5:
+            missing.append((number, place))
+            continue
+        records.append((number, place, [random_code(chance) for _ in range(PROBES)]))
+    if i in (1, 8):
+        records = [(*origin, [0x30] * PROBES) for *origin, _ in records]  # equal sums: the order decides
+    if i in (0, 6):
+        records[chance.randrange(SLOTS)][2][:] = [exact.NO_VALUE] * PROBES
+    if i == 10:
+        records = [(*origin, [exact.NO_VALUE] * PROBES) for *origin, _ in records]
+    if i in (4, 8, 11):
+        late = [missing.pop() for _ in range(len(missing) // 2 + 1) if missing]
+        records += [(*origin, [random_code(chance) for _ in range(PROBES)]) for origin in late]
+    return sorted(records)
 
 
 def random_base(chance, count):
@@ -127,45 +148,98 @@ def random_base(chance, count):
     return base
 
 
-def run_vector(chance, number, guard, normaliser):
-    family, slots, probes, parameters = FAMILIES[number % len(FAMILIES)], 4, 2, 600
-    eta_log2, epoch = (-24, 0) if number % 2 == 0 else (-9, number)
-    seed, first_round = chance.getrandbits(64), 0 if number < 6 else chance.getrandbits(40)
-    rule = {"rate": chance.choice((1000, 1 << 14, 1 << 40)), "schedule": SCHEDULES[number % 4],
-            "warmup": first_round + number % 3, "horizon": first_round + 11, "floor": 16 * (number % 2),
-            "normaliser": normaliser, "shift": number % 4, "window": 3 + number % 5,
-            "guard": guard, "clip": 256 + 64 * number, "trim": 70 + 15 * number, "cap": 256 + 32 * number}
-    state, update = new_state(family, seed, parameters, eta_log2, epoch), exact.Update(**rule)
-    rounds = []
-    for i in range(12):
-        codes = round_codes(chance, i, slots, probes)
-        amounts = state.apply_round(first_round + i, codes, update)
-        rounds.append({"codes": "".join("%02x" % code for slot in codes for code in slot),
-                       "amounts": [amount or 0 for slot in amounts for amount in slot],
-                       "mean_square": hex64(update.mean_square), "rounds_seen": update.rounds_seen,
-                       "digest": state.digest()})
+def scale_rule(chance, kind):
+    return {"fixed": {"kind": kind, "rms": chance.choice((1, 3 << 16, 1 << 19))},
+            "running": {"kind": kind, "shift": chance.randrange(4)},
+            "first": {"kind": kind, "window": chance.randrange(1, 8)}}[kind]
+
+
+def guard_rule(chance, kind):
+    clip = chance.choice((256, 300, 700, 1 << 24))
+    return {"clip": {"clip": clip, "kind": kind}, "trimmed": {"clip": clip, "kind": kind, "trim": chance.choice((70, 128))},
+            "median": {"cap": chance.choice((256, 290, 600)), "clip": clip, "kind": kind}}[kind]
+
+
+def decks(chance):
+    """Settings of the runs: each guard with each scale and schedule, and the rest dealt out evenly."""
+    rules = [(guard, scale, schedule) for guard in GUARDS for scale in SCALES for schedule in SCHEDULES]
+    lags, families, epochs = [], FAMILIES * 6, [0, 3, 5] * 12
+    for _ in GUARDS:
+        lags += chance.sample(LAGS * 4, 12)
+    chance.shuffle(families)
+    chance.shuffle(epochs)
+    return zip(rules, lags, families, epochs)
+
+
+def manifest_of(chance, number, rules, lag, family, epoch_rounds):
+    guard, scale, schedule = rules
+    start = 0 if number % 3 else chance.getrandbits(36)
+    if start and epoch_rounds:
+        epoch_rounds += start // 2  # a new epoch where the run is under way
+    directions = {**family, "epoch_rounds": str(epoch_rounds)} if epoch_rounds else family
+    manifest = {"mode": "sync", "slots": SLOTS, "probes": PROBES, "seed": str(chance.getrandbits(64)),
+                "directions": directions, "eta_log2": chance.choice((-9, -24)),
+                "rate": str(chance.choice((1000, 1 << 14, 1 << 40))),
+                "schedule": {"floor": 16 * chance.randrange(2), "horizon": str(start + chance.choice((9, 40))),
+                             "kind": schedule, "warmup": str(start + chance.choice((0, 3)) if start else number % 5)},
+                "scale": scale_rule(chance, scale), "guard": guard_rule(chance, guard)}
+    return start, {**manifest, "lag": lag} if lag else manifest
+
+
+def put_round(run, plain, number, records):
+    """What a round of this run is, and does; the same move by move gives the same state."""
+    weights = run.record_weights([exact.Record(*record) for record in records])
+    moves, scale = run.put(number, records), run.scale_before(number + 1)
+    plain.reach(run.numbering.epoch(number))
+    for move in moves:
+        plain.move(*move)
+    assert plain.digest() == run.digest(), "the Walsh transform is not the sum of the moves"
+    return {"round": number, "records": [[r, place, bytes(codes).hex()] for r, place, codes in records],
+            "weights": weights, "moves": [list(move) for move in moves],
+            "mean_square": hex64(scale.mean_square), "rounds_seen": scale.rounds_seen, "digest": run.digest()}
+
+
+def finished_run(chance, manifest, rounds_of):
+    run, plain = exact.Run(manifest, PARAMETERS), exact.new_state(manifest, PARAMETERS)
+    rounds = [put_round(run, plain, number, records) for number, records in rounds_of]
     base, first = random_base(chance, 24), 240
-    return {**family, **rule, "seed": hex64(seed), "epoch": epoch, "parameters": parameters, "eta_log2": eta_log2,
-            "slots": slots, "probes": probes, "first_round": hex64(first_round), "rounds": rounds,
+    return {"manifest": manifest, "parameters": PARAMETERS, "rounds": rounds,
             "weights": {"first": first, "base": [hex32(b) for b in base],
-                        "theta": [hex32(t) for t in state.weights(base, first)]}}
+                        "theta": [hex32(t) for t in run.weights(base, first)]}}
+
+
+def run_vector(chance, number, settings):
+    start, manifest = manifest_of(chance, number, *settings)
+    missing = []
+    return finished_run(chance, manifest, [(start + i, round_records(chance, i, start + i, missing))
+                                           for i in range(ROUNDS)])
+
+
+def still_run(chance):
+    """Two epochs and nothing moved: the weights show the signs of zeros."""
+    manifest = manifest_of(chance, 1, ("clip", "running", "constant"), 0, FAMILIES[0], 1)[1]
+    run = finished_run(chance, manifest, [(r, [(r, 0, [exact.NO_VALUE] * PROBES)]) for r in range(2)])
+    base = [0x80000000] * 12 + [0] * 4
+    state = exact.Run(manifest)
+    state.put(0, []), state.put(1, [])
+    run["weights"] = {"first": 0, "base": [hex32(b) for b in base], "theta": [hex32(t) for t in state.weights(base)]}
+    return run
 
 
 def run_vectors(chance):
-    pairs = [(guard, normaliser) for guard in GUARDS for normaliser in NORMALISERS]
-    return [run_vector(chance, number, *pairs[number % 9]) for number in range(12)]
+    return [run_vector(chance, number, settings) for number, settings in enumerate(decks(chance))] + [still_run(chance)]
 
 
 def sampler_vectors(chance):
     vectors = []
-    for examples, classes, batch, slots in ((10, 1, 4, 2), (23, 2, 7, 3), (40, 3, 2, 1), (1, 1, 3, 1)):
+    for examples, classes, batch in ((10, 1, 4), (23, 2, 7), (40, 3, 2), (1, 1, 3)):
         labels = None if classes == 1 else [i % classes if i < classes else chance.randrange(classes)
                                             for i in range(examples)]
-        sampler = exact.Sampler(SEED, examples, batch, slots, labels)
-        rounds = [0, 1, 2, 3, 9, 2**30]
-        vectors.append({"seed": hex64(SEED), "examples": examples, "classes": classes, "labels": labels,
-                        "batch": batch, "slots": slots, "rounds": rounds,
-                        "batches": [[sampler.slot(r, s) for s in range(slots)] for r in rounds]})
+        sampler = exact.Sampler(SEED, examples, batch, labels)
+        numbers = [0, 1, 2, 3, 9, 10, 11, 2**30, 2**52 - 1]
+        vectors.append({"seed": str(SEED), "examples": examples, "classes": classes, "labels": labels, "batch": batch,
+                        "numbers": [hex64(v) for v in numbers],
+                        "minibatches": [sampler.minibatch(v) for v in numbers]})
     return vectors
 
 
@@ -179,7 +253,7 @@ def golden():
     chance = random.Random(20240229)  # Python promises the same sequence for the methods used here
     return {"about": "Written by tests/exact/make_golden.py; the page is docs/formats/exact-zone.md.",
             "philox": philox_vectors(), "code": code_vectors(chance), "schedules": schedule_vectors(),
-            "probes": probe_vectors(), "runs": run_vectors(chance), "samplers": sampler_vectors(chance),
+            "numbering": numbering_vectors(), "directions": direction_vectors(), "runs": run_vectors(chance), "samplers": sampler_vectors(chance),
             "blake2b_256": digest_vectors()}
 
 

@@ -5,11 +5,10 @@ speed: rounding is done on fractions, the nearest code is found by trying all, a
 Nothing but the standard library; no float takes part in a result (a scalar to encode enters as a float and becomes a
 fraction at once).
 
-    state = Sketch(seed=7, log2_k=8, eta_log2=-20)
-    rule = Update(rate=1 << 10, clip=1024)
-    for r, codes in enumerate(rounds):                      # codes[slot][probe]
-        state.apply_round(r, codes, rule)
-    print(state.digest(), [hex(b) for b in state.weights(base_bits)])
+    run = Run(manifest)                                    # the parsed JSON of docs/formats/manifest.md
+    for number, records in enumerate(rounds):              # records: (round, place, codes), or with the author, Record
+        moves = run.put(number, records)
+    print(run.digest(), [hex(b) for b in run.weights(base_bits)])
 
 Section numbers in the comments are those of the page.
 """
@@ -17,7 +16,9 @@ Section numbers in the comments are those of the page.
 import hashlib
 import struct
 from fractions import Fraction
+from itertools import zip_longest
 from math import isqrt
+from typing import NamedTuple, Sequence
 
 MASK32 = (1 << 32) - 1
 MASK64 = (1 << 64) - 1
@@ -79,6 +80,29 @@ def probe_seed(seed, n, epoch=0):
     return w0 | w1 << 32
 
 
+# --- 2. numbering ---------------------------------------------------------------------------------------------------
+
+
+class Numbering:
+    """Where a record belongs says which directions and which minibatch it is about."""
+
+    def __init__(self, manifest):
+        if manifest.get("mode", "sync") != "sync":
+            raise ValueError("only the mode sync is written down")
+        self.slots, self.probes = manifest["slots"], manifest["probes"]
+        self.epoch_rounds = int(manifest["directions"].get("epoch_rounds", 0))
+
+    def epoch(self, r):
+        return r // self.epoch_rounds if self.epoch_rounds else 0
+
+    def minibatch(self, r, place):
+        return r * self.slots + place
+
+    def direction(self, r, place, probe):
+        """The number within the epoch of r."""
+        return self.minibatch(r, place) * self.probes + probe
+
+
 # --- 3. the code ----------------------------------------------------------------------------------------------------
 
 
@@ -103,85 +127,43 @@ def encode(x):
     return nearest | 0x80 if x < 0 and nearest else nearest
 
 
-# --- 4. what a round moves ------------------------------------------------------------------------------------------
+# --- 4. what a record moves -----------------------------------------------------------------------------------------
 
 
-class Update:
-    """The manifest's choices, and the two integers a run carries from round to round."""
+class Scale(NamedTuple):
+    """What a run carries from round to round."""
 
-    def __init__(self, rate, schedule="constant", warmup=0, horizon=0, floor=0, normaliser="running", shift=4, window=8,
-                 guard="clip", clip=1024, trim=0, cap=512):
-        self.rate, self.schedule_kind, self.warmup, self.horizon, self.floor = rate, schedule, warmup, horizon, floor
-        self.normaliser, self.shift, self.window = normaliser, shift, window
-        self.guard, self.clip, self.trim, self.cap = guard, clip, trim, cap
-        self.mean_square, self.rounds_seen = 0, 0
+    mean_square: int = 0
+    rounds_seen: int = 0
 
-    def amounts(self, r, codes):
-        """amounts[slot][probe] of round r, None where there is no value; the carried integers move on."""
-        values = [[decode(code) for code in slot] for slot in codes]
-        sizes = [[None if w is None else abs(w) for w in slot] for slot in values]
-        sizes = self._guarded(self._limited(sizes))
-        self._normalise([size for slot in sizes for size in slot if size is not None])
-        s = schedule(self.schedule_kind, r, self.warmup, self.horizon, self.floor)
-        divisor = 1 << 24 if self.normaliser == "none" else (max(1, isqrt(self.mean_square)) << 16)
-        result = []
-        for slot_values, slot_sizes in zip(values, sizes):
-            result.append([self._amount(w, size, s, divisor) for w, size in zip(slot_values, slot_sizes)])
-        return result
 
-    def _amount(self, w, size, s, divisor):
-        if size is None:
-            return None
-        amount = min((self.rate * s * size * 256 + divisor // 2) // divisor, 1 << 62)
-        return -amount if w < 0 else amount
+def rms_of(rule, scale):
+    """With 8 fraction bits, or None as long as there is none. `rule`: the manifest's scale."""
+    if rule["kind"] == "fixed":
+        return rule["rms"]
+    return max(1, isqrt(scale.mean_square)) if scale.rounds_seen else None
 
-    def _limited(self, sizes):
-        if self.mean_square == 0:
-            return sizes
-        limit = max(1, self.clip * max(1, isqrt(self.mean_square)) // 65536)
-        return cut(sizes, limit)
 
-    def _guarded(self, sizes):
-        if self.guard == "trimmed":
-            return self._trimmed(sizes)
-        if self.guard == "median":
-            return self._under_median(sizes)
+def sizes_of(codes, clip, rms):
+    """Of each code, None where it has no value."""
+    sizes = [None if code == NO_VALUE else size_of(code) for code in codes]
+    if rms is None:
         return sizes
-
-    def _trimmed(self, sizes):
-        sums = [sum(size for size in slot if size is not None) for slot in sizes]
-        order = sorted(range(len(sizes)), key=lambda slot: (sums[slot], slot), reverse=True)
-        dropped = set(order[:len(sizes) * self.trim // 256])
-        return [[None] * len(slot) if s in dropped else slot for s, slot in enumerate(sizes)]
-
-    def _under_median(self, sizes):
-        present = [[size for size in slot if size is not None] for slot in sizes]
-        means = sorted(sum(slot) // len(slot) for slot in present if slot)
-        if not means:
-            return sizes
-        median = means[(len(means) - 1) // 2]
-        return cut(sizes, max(1, median * self.cap // 256))
-
-    def _normalise(self, sizes):
-        if not sizes:
-            return
-        count = len(sizes)
-        now = (65536 * sum(size * size for size in sizes) + count // 2) // count
-        young = 1 << self.shift if self.normaliser == "running" else self.window
-        if self.normaliser != "none":
-            if self.rounds_seen < young:
-                self.mean_square = (self.mean_square * self.rounds_seen + now) // (self.rounds_seen + 1)
-            elif self.normaliser == "running":
-                self.mean_square += (now - self.mean_square) // (1 << self.shift)
-        self.rounds_seen += 1
+    limit = max(1, clip * rms // 65536)
+    return [None if size is None else min(size, limit) for size in sizes]
 
 
-def cut(sizes, limit):
-    return [[None if size is None else min(size, limit) for size in slot] for slot in sizes]
+def amount_of(code, size, rate, s, rms):
+    """Before its record is weighted."""
+    if size is None or rms is None:
+        return 0
+    divisor = 65536 * rms
+    amount = min((rate * s * size * 256 + divisor // 2) // divisor, 1 << 62)
+    return -amount if code & 0x80 else amount
 
 
 def schedule(kind, r, warmup, horizon, floor):
-    """The multiplier s of round r, 0..65536."""
+    """The share s of origin r, 0..65536."""
     if r < warmup:
         return max(floor, 65536 * (r + 1) // (warmup + 1))
     t, length = r - warmup, max(1, horizon - warmup)
@@ -198,7 +180,57 @@ def schedule(kind, r, warmup, horizon, floor):
     return max(floor, s)
 
 
-# --- 2 and 5. probes, state, weights --------------------------------------------------------------------------------
+def values_of(sizes):
+    return [size for size in sizes if size is not None]
+
+
+def guard_weights(guard, sizes):
+    """Of the records of one round, from their codes' sizes, sizes[record][code]. `guard`: the manifest's."""
+    if guard["kind"] == "trimmed":
+        return trimmed_weights(guard, sizes)
+    if guard["kind"] == "median":
+        return median_weights(guard, sizes)
+    return [65536] * len(sizes)
+
+
+def trimmed_weights(guard, sizes):
+    sums = [sum(values_of(record)) for record in sizes]
+    largest_first = sorted(range(len(sizes)), key=lambda i: (sums[i], i), reverse=True)
+    trimmed = largest_first[:len(sizes) * guard["trim"] // 256]
+    return [0 if i in trimmed else 65536 for i in range(len(sizes))]
+
+
+def median_weights(guard, sizes):
+    means = [sum(values_of(record)) // len(values_of(record)) if values_of(record) else None for record in sizes]
+    ascending = sorted(mean for mean in means if mean is not None)
+    if not ascending:
+        return [65536] * len(sizes)
+    limit = max(1, ascending[(len(ascending) - 1) // 2] * guard["cap"] // 256)
+    return [65536 if mean is None or mean <= limit else 65536 * limit // mean for mean in means]
+
+
+def weighted(x, weight):
+    size = (abs(x) * weight + 32768) // 65536
+    return -size if x < 0 else size
+
+
+def learn(rule, scale, sizes, weights):
+    """The scale after a round. `rule`: the manifest's scale; sizes[record][code], not yet weighted."""
+    values = [weighted(size, weight) for record, weight in zip(sizes, weights) if weight > 0
+              for size in values_of(record)]
+    if not values:
+        return scale
+    count, (mean_square, seen) = len(values), scale
+    now = (65536 * sum(value * value for value in values) + count // 2) // count
+    young = {"fixed": 0, "running": 1 << rule.get("shift", 0), "first": rule.get("window", 0)}[rule["kind"]]
+    if seen < young:
+        mean_square = (mean_square * seen + now) // (seen + 1)
+    elif rule["kind"] == "running":
+        mean_square += (now - mean_square) // (1 << rule["shift"])
+    return Scale(mean_square, seen + 1)
+
+
+# --- 2 and 5. directions, state, weights ----------------------------------------------------------------------------
 
 
 def signed(value, bits):
@@ -255,73 +287,109 @@ def walsh_transform(values):
     return values
 
 
-class State:
-    """What the families share: rounds of codes become moves of probes."""
+class Move(NamedTuple):
+    """A direction by its number within an epoch, and how far to go along it."""
 
-    def apply_round(self, r, codes, update):
-        slots, amounts = len(codes), update.amounts(r, codes)
-        for s, slot in enumerate(amounts):
-            for p, amount in enumerate(slot):
-                if amount is not None:
-                    self.move((r * slots + s) * len(slot) + p, amount)
-        return amounts
+    epoch: int
+    number: int
+    amount: int
+
+
+class State:
+    """What the families share: `integers` in the order of the digest, each of `bits`."""
+
+    def __init__(self, seed, eta, bits, count):
+        self.seed, self.eta, self.bits, self.integers = seed, eta, bits, [0] * count
+
+    def reach(self, epoch):
+        """The state has the epochs up to this one from now on."""
+
+    def move_all(self, moves):
+        for move in moves:
+            self.move(*move)
+
+    def digest(self):
+        return digest_of(self.integers, self.bits)
+
+
+def digest_of(integers, bits=64):
+    content = struct.pack("<%d%s" % (len(integers), "q" if bits == 64 else "i"), *integers)
+    return hashlib.blake2b(content, digest_size=32).hexdigest()
+
+
+def mean_of(states):
+    """Of the integers of several states, as integers; halves go up. An epoch that a state has not reached counts as 0."""
+    n = len(states)
+    return [(2 * sum(values) + n) // (2 * n) for values in zip_longest(*states, fillvalue=0)]
 
 
 class Sketch(State):
-    def __init__(self, seed, log2_k, eta_log2, epoch=0):
-        self.seed, self.k, self.eta, self.epoch = seed, 1 << log2_k, Fraction(2) ** eta_log2, epoch
-        self.f = [0] * self.k
+    def __init__(self, seed, log2_k, eta_log2):
+        super().__init__(seed, Fraction(2) ** eta_log2, 64, 1 << log2_k)
+        self.k = 1 << log2_k  # F[j] of epoch e is integers[e * k + j]
 
-    def direction(self, n):
-        a, c = walk(self.seed, self.k, self.epoch)
+    def reach(self, epoch):
+        self.integers += [0] * ((epoch + 1) * self.k - len(self.integers))
+
+    def direction(self, epoch, n):
+        a, c = walk(self.seed, self.k, epoch)
         return (a * n + c) % self.k
 
-    def row(self, n, first, count):
-        """z[first .. first + count) of probe n."""
-        k = self.direction(n)
-        return [self.sign(i) * walsh(k, i % self.k) for i in range(first, first + count)]
+    def row(self, epoch, n, first, count):
+        """z[first .. first + count) of direction number n."""
+        k = self.direction(epoch, n)
+        return [self.sign(epoch, i) * walsh(k, i % self.k) for i in range(first, first + count)]
 
-    def sign(self, i):
-        return sign_of(self.seed, SIGNS, self.epoch, i)
+    def sign(self, epoch, i):
+        return sign_of(self.seed, SIGNS, epoch, i)
 
-    def move(self, n, amount):
-        k = self.direction(n)
-        self.f = [signed(f - amount * walsh(k, j), 64) for j, f in enumerate(self.f)]
+    def move(self, epoch, n, amount):
+        k = self.direction(epoch, n)
+        self._subtract(epoch, [amount * walsh(k, j) for j in range(self.k)])
 
     def move_all(self, moves):
-        """Many (n, amount) in any order, through one Walsh transform."""
-        sums = [0] * self.k
-        for n, amount in moves:
-            sums[self.direction(n)] += amount
-        self.f = [signed(f - moved, 64) for f, moved in zip(self.f, walsh_transform(sums))]
+        """The same, through one Walsh transform for each epoch."""
+        for epoch in {move.epoch for move in moves if move.amount}:
+            sums = [0] * self.k
+            for move in moves:
+                if move.epoch == epoch:
+                    sums[self.direction(epoch, move.number)] += move.amount
+            self._subtract(epoch, walsh_transform(sums))
+
+    def _subtract(self, epoch, moved):
+        self.reach(epoch)
+        for j in range(self.k):
+            self.integers[epoch * self.k + j] = signed(self.integers[epoch * self.k + j] - moved[j], 64)
 
     def weights(self, base_bits, first=0):
-        result = []
-        for i, base in enumerate(base_bits, first):
-            moved = float32_of_fraction(Fraction(self.f[i % self.k]))
-            result.append(sum32(base, product32(moved, self.eta, negate=self.sign(i) < 0)))
-        return result
+        return [sum32(base, self._offset(i)) for i, base in enumerate(base_bits, first)]
 
-    def digest(self):
-        return hashlib.blake2b(struct.pack("<%dq" % self.k, *self.f), digest_size=32).hexdigest()
+    def _offset(self, i):
+        offset = self._term(0, i)
+        for epoch in range(1, len(self.integers) // self.k):
+            offset = sum32(offset, self._term(epoch, i))
+        return offset
+
+    def _term(self, epoch, i):
+        moved = float32_of_fraction(Fraction(self.integers[epoch * self.k + i % self.k]))
+        return product32(moved, self.eta, negate=self.sign(epoch, i) < 0)
 
 
 class Dense(State):
-    def __init__(self, seed, parameters, eta_log2, kind="rademacher", pool=0, epoch=0):
-        self.seed, self.parameters, self.kind, self.pool, self.epoch = seed, parameters, kind, pool, epoch
-        self.eta = Fraction(2) ** (eta_log2 - (5 if kind == "gaussian" else 0))
-        self.g = [0] * parameters
+    def __init__(self, seed, parameters, eta_log2, kind="rademacher", pool=0):
+        super().__init__(seed, Fraction(2) ** (eta_log2 - (5 if kind == "gaussian" else 0)), 32, parameters)
+        self.parameters, self.kind, self.pool = parameters, kind, pool  # G is integers, for all epochs together
 
-    def direction(self, n):
-        """The probe's seed."""
+    def direction(self, epoch, n):
+        """Its seed."""
         if self.pool:
-            a, c = walk(self.seed, self.pool, self.epoch)
+            a, c = walk(self.seed, self.pool, epoch)
             n = (a * n + c) % self.pool
-        return probe_seed(self.seed, n, self.epoch)
+        return probe_seed(self.seed, n, epoch)
 
-    def row(self, n, first, count):
-        """z[first .. first + count) of probe n, as integers: +-1, or Q[byte]."""
-        key, per_block = self.direction(n), 128 if self.kind == "rademacher" else 16
+    def row(self, epoch, n, first, count):
+        """z[first .. first + count) of direction number n, as integers: +-1, or Q[byte]."""
+        key, per_block = self.direction(epoch, n), 128 if self.kind == "rademacher" else 16
         blocks = range(first // per_block, (first + count - 1) // per_block + 1)
         z = [value for b in blocks for value in self._block(key, b)]
         return z[first % per_block:first % per_block + count]
@@ -332,21 +400,102 @@ class Dense(State):
             return [-1 if words[j // 32] >> (j % 32) & 1 else 1 for j in range(128)]
         return [QUANTILES[byte] for byte in struct.pack("<4I", *words)]
 
-    def move(self, n, amount):
-        self.g = [signed(g - amount * z, 32) for g, z in zip(self.g, self.row(n, 0, self.parameters))]
-
-    def move_all(self, moves):
-        for n, amount in moves:
-            self.move(n, amount)
+    def move(self, epoch, n, amount):
+        z = self.row(epoch, n, 0, self.parameters)
+        self.integers = [signed(g - amount * z[i], 32) for i, g in enumerate(self.integers)]
 
     def weights(self, base_bits, first=0):
         result = []
         for i, base in enumerate(base_bits, first):
-            result.append(sum32(base, product32(float32_of_fraction(Fraction(self.g[i])), self.eta)))
+            result.append(sum32(base, product32(float32_of_fraction(Fraction(self.integers[i])), self.eta)))
         return result
 
+
+def new_state(manifest, parameters=0):
+    """Before round 0. `parameters`: how many are trained; a sketch need not know."""
+    directions, seed, eta_log2 = manifest["directions"], int(manifest["seed"]), manifest["eta_log2"]
+    if directions["family"] == "sketch":
+        return Sketch(seed, directions["log2_k"], eta_log2)
+    pool = 1 << directions["log2_pool"] if directions["log2_pool"] else 0
+    return Dense(seed, parameters, eta_log2, directions["family"], pool)
+
+
+# --- a whole run ----------------------------------------------------------------------------------------------------
+
+
+class Record(NamedTuple):
+    """What one author contributed at a place. The author matters where the manifest takes records out."""
+
+    round: int
+    place: int
+    codes: Sequence[int]
+    author: int = 0
+
+
+class Run:
+    """Rounds of records become moves, and a state. `manifest`: its parsed JSON; the fields of sections 2, 4, 5 suffice."""
+
+    def __init__(self, manifest, parameters=0):
+        self.manifest = manifest
+        self.numbering = Numbering(manifest)
+        self.state = new_state(manifest, parameters)
+        self.scales = [(0, Scale())]  # (round, the scale before it); it stays until the next entry's round
+
+    def put(self, r, records):
+        """Round r of the log; returns a Move for each code. Rounds ascend; one left out is one without records."""
+        if r < self.scales[-1][0]:
+            raise ValueError("round %d comes after round %d" % (r, self.scales[-1][0] - 1))
+        records = self._ordered(records)
+        weights = self.record_weights(records)
+        moves = [move for record, weight in zip(records, weights) for move in self._moves(r, record, weight)]
+        sizes = [self.sizes(record) for record in records]
+        self.scales.append((r + 1, learn(self.manifest["scale"], self.scale_before(r), sizes, weights)))
+        self.state.reach(self.numbering.epoch(r))
+        self.state.move_all(moves)
+        return moves
+
     def digest(self):
-        return hashlib.blake2b(struct.pack("<%di" % len(self.g), *self.g), digest_size=32).hexdigest()
+        return self.state.digest()
+
+    def weights(self, base_bits, first=0):
+        return self.state.weights(base_bits, first)
+
+    def scale_before(self, r):
+        return next(scale for first, scale in reversed(self.scales) if first <= r)
+
+    def rms(self, origin):
+        """By which a record of this origin is priced."""
+        state_round = max(0, origin - self.manifest.get("lag", 0))
+        return rms_of(self.manifest["scale"], self.scale_before(state_round))
+
+    def sizes(self, record):
+        return sizes_of(record.codes, self.manifest["guard"]["clip"], self.rms(record.round))
+
+    def amounts(self, record):
+        """What its author knew that each code moves, before the round weighs it."""
+        rate, s, rms = int(self.manifest["rate"]), self.share(record.round), self.rms(record.round)
+        return [amount_of(code, size, rate, s, rms) for code, size in zip(record.codes, self.sizes(record))]
+
+    def share(self, origin):
+        rule = self.manifest["schedule"]
+        return schedule(rule["kind"], origin, int(rule["warmup"]), int(rule["horizon"]), rule["floor"])
+
+    def record_weights(self, records):
+        """The guard's, of the records of one round in the order of their origin."""
+        return guard_weights(self.manifest["guard"], [self.sizes(record) for record in self._ordered(records)])
+
+    def taken_out(self, r, record):
+        entries = self.manifest.get("parent", {}).get("without", [])
+        return any(int(entry["from"]) <= r < int(entry["to"]) and entry.get("worker", record.author) == record.author
+                   for entry in entries)
+
+    def _ordered(self, records):
+        return sorted((Record(*record) for record in records), key=lambda record: (record.round, record.place))
+
+    def _moves(self, r, record, weight):
+        epoch, weight = self.numbering.epoch(record.round), 0 if self.taken_out(r, record) else weight
+        return [Move(epoch, self.numbering.direction(record.round, record.place, p), weighted(amount, weight))
+                for p, amount in enumerate(self.amounts(record))]
 
 
 # --- 6. minibatches -------------------------------------------------------------------------------------------------
@@ -361,20 +510,20 @@ def shuffle(seed, n, e, c=0):
 
 
 class Sampler:
-    """Which examples a slot takes. `labels` (one integer an example) asks for balance."""
+    """Which examples a minibatch takes. `labels` (one integer an example) asks for balance."""
 
-    def __init__(self, seed, examples, batch, slots, labels=None):
-        self.seed, self.batch, self.slots = seed, batch, slots
+    def __init__(self, seed, examples, batch, labels=None):
+        self.seed, self.batch = seed, batch
         self.classes = [list(range(examples))]
         if labels is not None:
             self.classes = [[i for i in range(examples) if labels[i] == label] for label in sorted(set(labels))]
 
-    def slot(self, r, s):
+    def minibatch(self, v):
         taken, count = [], len(self.classes)
         for b in range(self.batch):
             c = b % count
             members = self.classes[c]
-            per_slot = len(range(c, self.batch, count))
-            q = (r * self.slots + s) * per_slot + b // count
+            per_minibatch = len(range(c, self.batch, count))
+            q = v * per_minibatch + b // count
             taken.append(members[shuffle(self.seed, len(members), q // len(members), c)[q % len(members)]])
         return taken
