@@ -87,10 +87,12 @@ static void expect_refusal(const char *path, const char *value, const char *name
 static void a_wrong_field_is_named_with_what_it_must_be(void **state)
 {
     static const char *const CASES[][3] = {
-        {"format", "\"samara-run/2\"", "\"samara-run/1\""},
+        {"format", "\"samara-run/1\"", "\"samara-run/2\""},
         {"name", "\"\"", "a line of 1 to 200 bytes"},
         {"name", "\"two\\nlines\"", "a line"},
-        {"mode", "\"async\"", "\"sync\", \"federated\" or \"flood\", and is \"async\""},
+        {"mode", "\"async\"", "must be \"sync\", and is \"async\""},
+        {"mode", "\"federated\"", "must be \"sync\", and is \"federated\""},
+        {"mode", "\"flood\"", "must be \"sync\", and is \"flood\""},
         {"objective", "7", "\"choice\""},
         {"objective", "\"metric\"", "\"choice\" or \"completion\", and is \"metric\""},
         {"estimator", "null", "\"two-point\" or \"one-sided\""},
@@ -120,7 +122,12 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
         {"rate", "\"1099511627777\"", "1099511627776"},
         {"schedule.kind", "\"step\"", "\"inverse\""},
         {"schedule.floor", "65537", "65536"},
-        {"normaliser.shift", "21", "from 0 to 20"},
+        {"scale.shift", "21", "from 0 to 20"},
+        {"scale.kind", "\"none\"", "\"fixed\", \"running\" or \"first\""},
+        {"lag", "0", "from 1 to 64"},
+        {"lag", "65", "from 1 to 64"},
+        {"directions.epoch_rounds", "3", "as a decimal string"},
+        {"directions.epoch_rounds", "\"0\"", "from 1 to"},
         {"guard.clip", "255", "from 256 to 16777216"},
         {"evaluation.chunks", "0", "from 1 to 1024"},
         {"lease_ms", "99", "from 100 to 86400000"},
@@ -147,8 +154,8 @@ static void a_wrong_field_is_named_with_what_it_must_be(void **state)
 
 static void every_field_is_required(void **state)
 {
-    static const char *const GROUPS[] = {"",         "data",  "epsilon",    "directions", "trainable",
-                                         "schedule", "guard", "normaliser", "evaluation"};
+    static const char *const GROUPS[] = {"",         "data",  "epsilon", "directions", "trainable",
+                                         "schedule", "guard", "scale",   "evaluation"};
     (void)state;
     for (size_t g = 0; g < sizeof GROUPS / sizeof GROUPS[0]; g++) {
         json_t *root = golden_json(), *object = g == 0 ? root : json_object_get(root, GROUPS[g]);
@@ -163,8 +170,8 @@ static void every_field_is_required(void **state)
 
 static void an_unknown_field_is_refused_by_name(void **state)
 {
-    static const char *const PATHS[] = {
-        "colour", "data.test", "epsilon.", "directions.log2_pool", "normaliser.window", "guard.trim"};
+    static const char *const PATHS[] = {"colour",     "data.test",    "epsilon.",  "directions.log2_pool",
+                                        "normaliser", "scale.window", "guard.trim"};
     (void)state;
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++)
         expect_refusal(PATHS[i], "1", PATHS[i], "is not a field");

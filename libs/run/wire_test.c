@@ -10,9 +10,12 @@ static void the_golden_request_reads_and_writes_as_python_did(void **state)
     (void)state;
     assert_int_equal(sam_sync_request_decode(&request, GOLDEN_REQUEST, sizeof GOLDEN_REQUEST, NULL), SAM_OK);
     assert_true(request.worker == 3 && request.cursor == 41 && request.wants == 2 && request.wait_ms == 20000);
-    assert_true(request.leaving && request.result_count == 4 && request.results[0].code_count == 2);
+    assert_true(request.leaving && request.ahead && request.result_count == 5 && request.results[0].code_count == 2);
     assert_true(request.results[0].round == 41 && request.results[0].index == 5 && request.results[0].codes[1] == 0x80);
     assert_true(request.results[2].round == 41 && request.results[2].index == 4 && request.results[2].codes[1] == 4);
+    assert_true(request.results[0].loss == 700 && request.results[1].loss == 690 &&
+                request.results[2].loss == SAM_LOSS_NONE && request.results[1].weight == 1);
+    assert_true(request.results[4].weight == 300 && request.results[4].loss == 705);
     assert_true(request.results[3].kind == SAM_WORK_EVALUATION && request.results[3].evaluation.at == 40 &&
                 request.results[3].evaluation.correct == 111);
     sam_sync_request_encode(&out, &request);

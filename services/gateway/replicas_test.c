@@ -55,11 +55,11 @@ static void what_does_not_continue_the_log_is_refused_and_changes_nothing(void *
     sam_error err = {0};
     const uint8_t *last = test_run_round(&made, COMMITTED - 1, &length);
     assert_int_equal(gateway_run_append(run, last, length, &err), SAM_CONFLICT);
-    test_run_commit(&made); /* the next one, spoiled in its first code */
+    test_run_commit(&made); /* the next one, spoiled in its last code */
     const uint8_t *next = test_run_round(&made, COMMITTED, &length);
     assert_in_range(length, 1, sizeof bytes);
     memcpy(bytes, next, length);
-    bytes[9] ^= 1;
+    bytes[length - SAM_DIGEST_BYTES - 2] ^= 1; /* before the number of evaluations and the chain */
     assert_int_equal(gateway_run_append(run, bytes, length, &err), SAM_MISMATCH);
     assert_int_equal(gateway_run_append(run, next, length - 1, &err), SAM_CORRUPT);
     assert_int_equal(gateway_run_append(run, next, 0, &err), SAM_CORRUPT);

@@ -84,7 +84,7 @@ static void only_who_has_the_key_speaks_for_the_worker(void **state)
     worker.key = &stranger;
     expect_refused(&worker, 403, "is not signed with the key");
     worker.key = NULL;
-    expect_refused(&worker, 400, "wants signed records");
+    expect_refused(&worker, 403, "wants signed requests");
     uint32_t number = other.number;
     test_turn(&other);
     other.number = worker.number; /* in the name of another */

@@ -258,17 +258,14 @@ static inline void test_take_reply(test_worker *worker, const sam_sync_reply *re
 
 static inline void test_worker_request(test_worker *worker, sam_buffer *out)
 {
-    for (size_t i = 0; i < worker->result_count && worker->key != NULL; i++)
-        sam_result_sign(&worker->results[i], &worker->run->manifest->id, worker->number, worker->key);
-    const sam_sync_request request = {.worker = worker->number,
-                                      .cursor = worker->cursor,
-                                      .wants = worker->wants,
-                                      .wait_ms = worker->wait_ms,
-                                      .leaving = worker->leaving,
-                                      .is_signed = worker->key != NULL,
-                                      .results = worker->results,
-                                      .result_count = worker->result_count};
-    sam_sync_request_encode(out, &request);
+    sam_sync_request request = {.worker = worker->number,
+                                .cursor = worker->cursor,
+                                .wants = worker->wants,
+                                .wait_ms = worker->wait_ms,
+                                .leaving = worker->leaving,
+                                .results = worker->results,
+                                .result_count = worker->result_count};
+    sam_sync_request_compose(out, &request, &worker->run->manifest->id, worker->key);
 }
 
 /* One sync: sends what is finished, takes rounds and leases, and "computes" those. HTTP status; 0: no answer, and then
