@@ -24,6 +24,7 @@ struct sam_model {
     sam_digest digest;
     sam_model_tensor *tensors; /* sorted by name */
     size_t tensor_count;
+    size_t *with;    /* [1 + blocks][SAM_ROLES] which tensor has a role; first those of the model as a whole */
     sam_arena arena; /* names */
 };
 
@@ -70,6 +71,8 @@ static sam_status add_tensor(sam_model *model, const sam_tensor_template *templa
     const bool interleaved = model->gguf != NULL && config->architecture->gguf_interleaved && template->rotary;
     model->tensors[model->tensor_count++] = (sam_model_tensor){
         .name = sam_arena_strndup(&model->arena, name, strlen(name)),
+        .role = template->role,
+        .block = sam_template_per_block(template) ? block : SAM_NO_BLOCK,
         .rows = rows,
         .columns = columns,
         .rank = rank,
@@ -97,6 +100,25 @@ static int compare_tensors(const void *left, const void *right)
     return strcmp(((const sam_model_tensor *)left)->name, ((const sam_model_tensor *)right)->name);
 }
 
+static size_t place_of_role(sam_role role, uint32_t block)
+{
+    return (block == SAM_NO_BLOCK ? 0 : (size_t)block + 1) * SAM_ROLES + role;
+}
+
+/* Once the tensors are sorted. */
+static sam_status index_roles(sam_model *model, const char *path, sam_error *err)
+{
+    const size_t places = ((size_t)model->config.blocks + 1) * SAM_ROLES;
+    model->with = sam_alloc(places, sizeof *model->with);
+    if (model->with == NULL)
+        return no_memory(path, err);
+    for (size_t i = 0; i < places; i++)
+        model->with[i] = SAM_NO_TENSOR;
+    for (size_t i = 0; i < model->tensor_count; i++)
+        model->with[place_of_role(model->tensors[i].role, model->tensors[i].block)] = i;
+    return SAM_OK;
+}
+
 static sam_status add_tensors(sam_model *model, const char *path, sam_error *err)
 {
     const sam_architecture *architecture = model->config.architecture;
@@ -107,24 +129,29 @@ static sam_status add_tensors(sam_model *model, const char *path, sam_error *err
     for (size_t i = 0; i < architecture->tensor_count && status == SAM_OK; i++)
         status = add_template(model, &architecture->tensors[i], path, err);
     qsort(model->tensors, model->tensor_count, sizeof *model->tensors, compare_tensors);
-    return status;
+    return status == SAM_OK ? index_roles(model, path, err) : status;
 }
 
-static bool is_known(const sam_model *model, const char *name)
+static bool has_template(const sam_model *model, const char *name)
 {
     const sam_architecture *architecture = model->config.architecture;
-    const uint32_t blocks = model->config.blocks;
     uint32_t block;
     for (size_t i = 0; i < architecture->tensor_count; i++) {
         const sam_tensor_template *t = &architecture->tensors[i];
-        if (sam_tensor_matches(name, model->gguf != NULL ? t->gguf : t->hf, blocks, &block))
-            return true; /* also lm_head.weight of a tied model: transformers does not read it then either */
-    }
-    for (size_t i = 0; architecture->harmless[i] != NULL; i++) {
-        if (sam_tensor_matches(name, architecture->harmless[i], blocks, &block))
-            return true;
+        if (sam_tensor_matches(name, model->gguf != NULL ? t->gguf : t->hf, model->config.blocks, &block))
+            return true; /* also the output matrix of a tied model: transformers does not read it then either */
     }
     return false;
+}
+
+static const sam_other_tensor *other_tensor(const sam_model *model, const char *name)
+{
+    uint32_t block;
+    for (const sam_other_tensor *other = model->config.architecture->others; other->name != NULL; other++) {
+        if (sam_tensor_matches(name, other->name, model->config.blocks, &block))
+            return other;
+    }
+    return NULL;
 }
 
 /* A tensor that nobody asks for would change what the model computes elsewhere, so it is named and refused. */
@@ -135,10 +162,10 @@ static sam_status refuse_unknown(const sam_model *model, const char *path, sam_e
     for (size_t i = 0; i < count; i++) {
         const sam_tensor *t =
             model->gguf != NULL ? sam_gguf_tensor(model->gguf, i) : sam_safetensors_at(model->safetensors, i);
-        if (strcmp(t->name, "rope_freqs.weight") == 0)
-            return sam_fail(err, SAM_UNSUPPORTED,
-                            "%s: rope_freqs.weight (scaled RoPE, as in Llama 3.1) is not supported", path);
-        if (!is_known(model, t->name))
+        const sam_other_tensor *other = other_tensor(model, t->name);
+        if (other != NULL && other->refusal != NULL)
+            return sam_fail(err, SAM_UNSUPPORTED, "%s: %s (%s) is not supported", path, t->name, other->refusal);
+        if (other == NULL && !has_template(model, t->name))
             return sam_fail(err, SAM_UNSUPPORTED, "%s: tensor %s is not part of a %s model of %u blocks", path, t->name,
                             model->config.architecture->gguf_name, model->config.blocks);
     }
@@ -318,6 +345,7 @@ void sam_model_close(sam_model *model)
     sam_safetensors_close(model->safetensors);
     sam_arena_free(&model->arena);
     sam_free(model->tensors);
+    sam_free(model->with);
     sam_free(model->folder);
     sam_free(model);
 }
@@ -347,14 +375,9 @@ const sam_model_tensor *sam_model_tensor_at(const sam_model *model, size_t index
     return &model->tensors[index];
 }
 
-bool sam_model_find(const sam_model *model, const char *name, size_t *index)
+size_t sam_model_tensor_with(const sam_model *model, sam_role role, uint32_t block)
 {
-    const sam_model_tensor wanted = {.name = name};
-    const sam_model_tensor *found =
-        bsearch(&wanted, model->tensors, model->tensor_count, sizeof wanted, compare_tensors);
-    if (found != NULL)
-        *index = (size_t)(found - model->tensors);
-    return found != NULL;
+    return model->with[place_of_role(role, block)];
 }
 
 uint64_t sam_model_file_row(const sam_model_tensor *tensor, uint64_t row)

@@ -2,10 +2,8 @@
  *
  *     sam_model *model;
  *     if (sam_model_open(&model, "SmolLM2.gguf", err) != SAM_OK) return err->status;   // or a folder of safetensors
- *     size_t index;
- *     sam_model_find(model, "model.layers.0.mlp.up_proj.weight", &index);
  *     float row[576];
- *     sam_model_rows(model, index, 7, 1, row);
+ *     sam_model_rows(model, sam_model_tensor_with(model, SAM_ROLE_UP, 0), 7, 1, row);
  *     sam_model_close(model);
  *
  * Canonical order (design section 3): tensors sorted by Hugging Face name (bytes), rows as in the Hugging Face
@@ -30,11 +28,35 @@ typedef struct sam_model_config {
     uint32_t blocks, hidden, intermediate, heads, kv_heads, head_size, vocabulary, context;
     float norm_epsilon, rope_theta;
     bool tied_embeddings; /* the output matrix is the embedding matrix */
-    bool attention_bias;  /* q, k and v have biases (Qwen2) */
 } sam_model_config;
 
+/* What a tensor is for. Code asks for tensors by role; only architecture.c knows what a file calls them. */
+typedef enum sam_role {
+    SAM_ROLE_EMBEDDINGS, /* [vocabulary][hidden] */
+    SAM_ROLE_OUTPUT,     /* [vocabulary][hidden]; absent where embeddings are tied */
+    SAM_ROLE_FINAL_NORM,
+    SAM_ROLE_INPUT_NORM, /* this one and all that follow: one for each block */
+    SAM_ROLE_POST_NORM,  /* after attention, before the MLP */
+    SAM_ROLE_Q,
+    SAM_ROLE_K,
+    SAM_ROLE_V,
+    SAM_ROLE_O,
+    SAM_ROLE_Q_BIAS,
+    SAM_ROLE_K_BIAS,
+    SAM_ROLE_V_BIAS,
+    SAM_ROLE_GATE,
+    SAM_ROLE_UP,
+    SAM_ROLE_DOWN,
+    SAM_ROLES,
+} sam_role;
+
+#define SAM_NO_BLOCK  UINT32_MAX
+#define SAM_NO_TENSOR SIZE_MAX
+
 typedef struct sam_model_tensor {
-    const char *name;       /* Hugging Face name */
+    const char *name; /* Hugging Face name */
+    sam_role role;
+    uint32_t block;         /* SAM_NO_BLOCK: it belongs to the model as a whole */
     uint64_t rows, columns; /* a vector is one row */
     unsigned rank;          /* 1 or 2, as exported */
     sam_dtype dtype;
@@ -58,7 +80,8 @@ const sam_digest *sam_model_digest(const sam_model *model);
 
 size_t sam_model_tensor_count(const sam_model *model);
 const sam_model_tensor *sam_model_tensor_at(const sam_model *model, size_t index); /* canonical order */
-bool sam_model_find(const sam_model *model, const char *name, size_t *index);
+/* The tensor with this role in a block (SAM_NO_BLOCK: of the model as a whole), or SAM_NO_TENSOR. */
+size_t sam_model_tensor_with(const sam_model *model, sam_role role, uint32_t block);
 
 /* Rows [row, row + rows) of a tensor, Hugging Face layout, as out[rows][columns]. */
 void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_t rows, float *out);

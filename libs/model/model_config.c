@@ -11,6 +11,18 @@
 
 #define ROPE_THETA_DEFAULT 10000.0
 
+#define KNOWN_ROOM 256
+
+/* " llama qwen2", or the names of their classes. */
+static const char *known_architectures(bool classes, char out[KNOWN_ROOM])
+{
+    size_t used = 0;
+    const sam_architecture *known;
+    for (size_t i = 0; used < KNOWN_ROOM && (known = sam_architecture_at(i)) != NULL; i++)
+        used += (size_t)snprintf(out + used, KNOWN_ROOM - used, " %s", classes ? known->hf_class : known->gguf_name);
+    return out;
+}
+
 typedef struct gguf_source {
     const sam_gguf *gguf;
     const char *path, *architecture;
@@ -54,31 +66,36 @@ static sam_status gguf_number(gguf_source *source, const char *key, double other
 
 static sam_status gguf_architecture(gguf_source *source, sam_model_config *config, sam_error *err)
 {
+    char known[KNOWN_ROOM];
     const char *name;
     size_t length;
     if (!sam_gguf_text(source->gguf, "general.architecture", &name, &length))
         return sam_fail(err, SAM_CORRUPT, "%s: key general.architecture is missing", source->path);
     config->architecture = sam_architecture_of_gguf(name, length);
     if (config->architecture == NULL)
-        return sam_fail(err, SAM_UNSUPPORTED, "%s: architecture %.*s is not known; llama and qwen2 are", source->path,
-                        (int)(length > 64 ? 64 : length), name);
+        return sam_fail(err, SAM_UNSUPPORTED, "%s: architecture %.*s is not known; these are:%s", source->path,
+                        (int)(length > 64 ? 64 : length), name, known_architectures(false, known));
     source->architecture = config->architecture->gguf_name;
-    config->attention_bias = config->architecture->attention_bias;
     return SAM_OK;
+}
+
+static const char *gguf_tensor(const sam_model_config *config, sam_role role)
+{
+    return sam_architecture_template(config->architecture, role)->gguf;
 }
 
 /* Rows of the embedding are the vocabulary: old files have no key for it, and some have a wrong one. */
 static sam_status gguf_vocabulary(const gguf_source *source, sam_model_config *config, sam_error *err)
 {
-    const sam_tensor *embedding = sam_gguf_find(source->gguf, "token_embd.weight");
+    const char *name = gguf_tensor(config, SAM_ROLE_EMBEDDINGS);
+    const sam_tensor *embedding = sam_gguf_find(source->gguf, name);
     if (embedding == NULL || embedding->rank != 2)
-        return sam_fail(err, SAM_CORRUPT, "%s: it has no matrix token_embd.weight; is it only a vocabulary?",
-                        source->path);
+        return sam_fail(err, SAM_CORRUPT, "%s: it has no matrix %s; is it only a vocabulary?", source->path, name);
     if (embedding->shape[0] > SIZE_LIMIT)
         return sam_fail(err, SAM_UNSUPPORTED, "%s: a vocabulary of %" PRIu64 " tokens", source->path,
                         embedding->shape[0]);
     config->vocabulary = (uint32_t)embedding->shape[0];
-    config->tied_embeddings = sam_gguf_find(source->gguf, "output.weight") == NULL;
+    config->tied_embeddings = sam_gguf_find(source->gguf, gguf_tensor(config, SAM_ROLE_OUTPUT)) == NULL;
     return SAM_OK;
 }
 
@@ -184,14 +201,14 @@ static sam_status json_above_zero(const json_t *json, const char *name, double o
 
 static sam_status json_architecture(sam_model_config *config, const json_t *json, const char *path, sam_error *err)
 {
+    char known[KNOWN_ROOM];
     const char *name = json_string_value(json_array_get(json_object_get(json, "architectures"), 0));
     if (name == NULL)
         return sam_fail(err, SAM_CORRUPT, "%s: \"architectures\" does not name a class", path);
     config->architecture = sam_architecture_of_class(name);
     if (config->architecture == NULL)
-        return sam_fail(err, SAM_UNSUPPORTED,
-                        "%s: architecture %.64s is not known; LlamaForCausalLM and Qwen2ForCausalLM are", path, name);
-    config->attention_bias = config->architecture->attention_bias;
+        return sam_fail(err, SAM_UNSUPPORTED, "%s: architecture %.64s is not known; these are:%s", path, name,
+                        known_architectures(true, known));
     return SAM_OK;
 }
 

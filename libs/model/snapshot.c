@@ -87,29 +87,15 @@ static sam_status plan_safetensors(sam_snapshot *s, sam_dtype dtype, sam_error *
     return status;
 }
 
-/* The GGUF name of a tensor of the model. */
-static bool gguf_name(const sam_model_config *config, const char *hf, char out[SAM_TENSOR_NAME])
-{
-    for (size_t i = 0; i < config->architecture->tensor_count; i++) {
-        const sam_tensor_template *t = &config->architecture->tensors[i];
-        uint32_t block;
-        if (sam_tensor_matches(hf, t->hf, config->blocks, &block)) {
-            sam_tensor_name(out, t->gguf, block);
-            return true;
-        }
-    }
-    return false;
-}
-
 static sam_status write_gguf_parts(sam_snapshot *s, sam_gguf_writer *writer, sam_dtype dtype, sam_error *err)
 {
+    const sam_architecture *architecture = sam_model_configuration(s->model)->architecture;
     for (size_t i = 0; i < s->part_count; i++) {
         const sam_model_tensor *t = sam_model_tensor_at(s->model, i);
         const sam_dtype type = t->rank == 1 ? SAM_F32 : dtype; /* as llama.cpp: its kernels want vectors in f32 */
         char name[SAM_TENSOR_NAME];
         uint64_t shape[2];
-        if (!gguf_name(sam_model_configuration(s->model), t->name, name))
-            return sam_fail(err, SAM_INTERNAL, "tensor %s has no name in GGUF", t->name);
+        sam_tensor_name(name, sam_architecture_template(architecture, t->role)->gguf, t->block);
         shape_of(t, shape);
         uint64_t begin = sam_gguf_write_tensor(writer, name, type, t->rank, shape);
         s->parts[i] = (part){i, type, begin, sam_dtype_bytes(type, t->rows * t->columns)};

@@ -1,26 +1,20 @@
 #include "train/trainable.h"
 
 #include "base/memory.h"
-
-#include <stdio.h>
-#include <string.h>
-
-static bool in_trained_block(const char *name, const sam_trainable *trainable)
-{
-    unsigned block;
-    if (sscanf(name, "model.layers.%u.", &block) != 1)
-        return false;
-    return block >= trainable->first_block && block < trainable->end_block;
-}
+#include "model/architecture.h"
 
 static bool trains(const sam_model_tensor *tensor, const sam_trainable *trainable)
 {
-    if (strcmp(tensor->name, "model.embed_tokens.weight") == 0 || strcmp(tensor->name, "lm_head.weight") == 0)
+    switch (tensor->role) {
+    case SAM_ROLE_EMBEDDINGS:
+    case SAM_ROLE_OUTPUT:
         return trainable->embeddings;
-    if (strcmp(tensor->name, "model.norm.weight") == 0)
+    case SAM_ROLE_FINAL_NORM:
         return trainable->final_norm;
-    bool norm = strstr(tensor->name, "norm.weight") != NULL;
-    return in_trained_block(tensor->name, trainable) && (trainable->norms || !norm);
+    default: /* of a block */
+        return tensor->block >= trainable->first_block && tensor->block < trainable->end_block &&
+               (trainable->norms || !sam_role_is_norm(tensor->role));
+    }
 }
 
 sam_status sam_trained_tensors_find(sam_trained_tensors *trained, const sam_model *model,

@@ -1,68 +1,134 @@
-/* A block of the Llama family (Llama, SmolLM, Qwen2): the whole of it, to read in one sitting.
+/* The block, of every architecture: the whole of it, to read in one sitting. What it computes is said by the plan in
+ * its architecture's row (architecture.h); for Llama, SmolLM and Qwen2 that is
  *
- *     x += Wo attend(rope(Wq n), rope(Wk n), Wv n)      n = norm(x)
- *     x += Wdown (silu(Wgate m) * (Wup m))              m = norm(x)
+ *     x += Wo attend(rope(Wq n + bq), rope(Wk n + bk), Wv n + bv)      n = norm(x)
+ *     x += Wdown (silu(Wgate m) * (Wup m))                             m = norm(x)
  *
  * Every line works on all variants; a product forms its weights on the way (sam_forward_products).
  */
 #include "model/forward/forward.h"
 
-static sam_product product(const sam_engine *engine, size_t tensor, size_t bias, sam_activation out)
+#define NO_BIAS SAM_ROLES
+
+typedef struct block {
+    sam_engine *engine;
+    const sam_block_plan *plan;
+    uint32_t number;
+    bool last;            /* beyond keys and values it carries on the scored columns only */
+    const sam_live *live; /* the columns that it carries on */
+    size_t columns;       /* of them, padded */
+} block;
+
+static size_t tensor(const block *b, sam_role role)
 {
-    sam_product made = {.tensor = tensor, .bias = bias};
-    for (unsigned v = 0; v < engine->variants; v++)
-        made.out[v] = engine->streams[v].act[out];
+    return role == NO_BIAS ? SAM_NO_TENSOR : sam_model_tensor_with(b->engine->model, role, b->number);
+}
+
+static sam_product product(const block *b, sam_role matrix, sam_role bias, sam_activation out)
+{
+    sam_product made = {.tensor = tensor(b, matrix), .bias = tensor(b, bias)};
+    for (unsigned v = 0; v < b->engine->variants; v++)
+        made.out[v] = b->engine->streams[v].act[out];
     return made;
 }
 
-/* Keys and values of every column; queries of the live ones. Leaves `attended`, and in the last block brings the live
- * columns of the residual together. */
-static const sam_live *attention(sam_engine *engine, const sam_block_tensors *block, bool last)
+/* One product of x, which is packed for it. */
+static void apply(const block *b, sam_role matrix, sam_activation x, sam_activation out)
 {
-    const sam_model_config *config = sam_model_configuration(engine->model);
-    const sam_live *live = last ? &engine->scored : &engine->all;
-    const sam_rotation all = {engine->cosine, engine->sine}, scored = {engine->live_cosine, engine->live_sine};
-
-    const sam_column_step enter = {.norm = true, .weight = block->input_norm, .pack = true, .x = SAM_ACT_NORMED};
-    sam_forward_columns(engine, &enter, engine->columns);
-    sam_product key_value_query[] = {product(engine, block->k, block->k_bias, SAM_ACT_K),
-                                     product(engine, block->v, block->v_bias, SAM_ACT_V),
-                                     product(engine, block->q, block->q_bias, SAM_ACT_Q)};
-    sam_forward_products(engine, key_value_query, last ? 2 : 3, engine->columns);
-    sam_forward_rotate(engine, SAM_ACT_K, config->kv_heads, engine->columns, &all);
-    if (last) {
-        size_t columns = sam_padded(live->count);
-        sam_forward_gather(engine, SAM_ACT_RESIDUAL, live);
-        sam_forward_gather(engine, SAM_ACT_NORMED, live);
-        const sam_column_step again = {.pack = true, .x = SAM_ACT_NORMED};
-        sam_forward_columns(engine, &again, columns);
-        sam_forward_products(engine, &key_value_query[2], 1, columns);
-    }
-    sam_forward_attend(engine, live, last ? &scored : &all);
-    return live;
+    const sam_column_step pack = {.pack = true, .x = x};
+    const sam_product one = product(b, matrix, NO_BIAS, out);
+    sam_forward_columns(b->engine, &pack, b->columns);
+    sam_forward_products(b->engine, &one, 1, b->columns);
 }
 
-void sam_llama_block(sam_engine *engine, uint32_t number, bool last)
+/* Takes the residual into a half of the block: packs its norm. `add`: first adds what the half before left. */
+static void enter(const block *b, bool add, sam_role norm, size_t columns)
 {
-    const sam_block_tensors *block = &engine->blocks[number];
-    const sam_live *live = attention(engine, block, last);
-    size_t columns = sam_padded(live->count);
+    sam_column_step step = {.add = add, .pack = true, .x = SAM_ACT_NORMED};
+    switch (b->plan->norm_place) {
+    case SAM_NORM_BEFORE:
+        step.norm = true;
+        step.weight = tensor(b, norm);
+        break;
+    }
+    sam_forward_columns(b->engine, &step, columns);
+}
 
-    const sam_column_step attended = {.pack = true, .x = SAM_ACT_ATTENDED};
-    sam_forward_columns(engine, &attended, columns);
-    sam_product out = product(engine, block->o, SIZE_MAX, SAM_ACT_NORMED);
-    sam_forward_products(engine, &out, 1, columns);
+/* Keys and values of every column, queries of the live ones. In the last block it brings the live columns of the
+ * residual together in between. */
+static void project(const block *b)
+{
+    sam_engine *engine = b->engine;
+    const sam_product key_value_query[] = {product(b, SAM_ROLE_K, SAM_ROLE_K_BIAS, SAM_ACT_K),
+                                           product(b, SAM_ROLE_V, SAM_ROLE_V_BIAS, SAM_ACT_V),
+                                           product(b, SAM_ROLE_Q, SAM_ROLE_Q_BIAS, SAM_ACT_Q)};
+    sam_forward_products(engine, key_value_query, b->last ? 2 : 3, engine->columns);
+    if (b->last) {
+        const sam_column_step again = {.pack = true, .x = SAM_ACT_NORMED};
+        sam_forward_gather(engine, SAM_ACT_RESIDUAL, b->live);
+        sam_forward_gather(engine, SAM_ACT_NORMED, b->live);
+        sam_forward_columns(engine, &again, b->columns);
+        sam_forward_products(engine, &key_value_query[2], 1, b->columns);
+    }
+}
 
-    const sam_column_step middle = {
-        .add = true, .norm = true, .weight = block->post_norm, .pack = true, .x = SAM_ACT_NORMED};
-    sam_forward_columns(engine, &middle, columns);
-    sam_product gate_up[] = {product(engine, block->gate, SIZE_MAX, SAM_ACT_GATE),
-                             product(engine, block->up, SIZE_MAX, SAM_ACT_UP)};
-    sam_forward_gated(engine, gate_up, columns);
-    const sam_column_step gated = {.pack = true, .x = SAM_ACT_GATE};
-    sam_forward_columns(engine, &gated, columns);
-    sam_product down = product(engine, block->down, SIZE_MAX, SAM_ACT_NORMED);
-    sam_forward_products(engine, &down, 1, columns);
+/* Queries are placed where each head attends. */
+static void attend(const block *b)
+{
+    sam_engine *engine = b->engine;
+    const sam_rotation all = {engine->cosine, engine->sine}, scored = {engine->live_cosine, engine->live_sine};
+    const sam_rotation *of_queries = NULL;
+    switch (b->plan->positions) {
+    case SAM_POSITIONS_ROTARY:
+        sam_forward_rotate(engine, SAM_ACT_K, sam_model_configuration(engine->model)->kv_heads, engine->columns, &all);
+        of_queries = b->last ? &scored : &all;
+        break;
+    }
+    switch (b->plan->attention) {
+    case SAM_ATTENTION_GROUPED:
+        sam_forward_attend(engine, b->live, of_queries);
+        break;
+    }
+}
+
+/* From the packed norm to what is to be added. */
+static void attention(const block *b)
+{
+    project(b);
+    attend(b);
+    apply(b, SAM_ROLE_O, SAM_ACT_ATTENDED, SAM_ACT_NORMED);
+}
+
+static void mlp(const block *b)
+{
+    switch (b->plan->mlp) {
+    case SAM_MLP_SILU_GATED: {
+        const sam_product gate_up[] = {product(b, SAM_ROLE_GATE, NO_BIAS, SAM_ACT_GATE),
+                                       product(b, SAM_ROLE_UP, NO_BIAS, SAM_ACT_UP)};
+        sam_forward_gated(b->engine, gate_up, b->columns);
+        apply(b, SAM_ROLE_DOWN, SAM_ACT_GATE, SAM_ACT_NORMED);
+        break;
+    }
+    }
+}
+
+void sam_forward_block(sam_engine *engine, uint32_t number, bool last)
+{
+    const sam_live *live = last ? &engine->scored : &engine->all;
+    const block b = {.engine = engine,
+                     .plan = &sam_model_configuration(engine->model)->architecture->plan,
+                     .number = number,
+                     .last = last,
+                     .live = live,
+                     .columns = sam_padded(live->count)};
     const sam_column_step leave = {.add = true};
-    sam_forward_columns(engine, &leave, columns);
+    switch (b.plan->residual) {
+    case SAM_RESIDUAL_IN_TURN:
+        enter(&b, false, SAM_ROLE_INPUT_NORM, engine->columns);
+        attention(&b);
+        enter(&b, true, SAM_ROLE_POST_NORM, b.columns);
+        mlp(&b);
+        sam_forward_columns(engine, &leave, b.columns);
+        break;
+    }
 }

@@ -4,7 +4,6 @@
 #include "model/forward/forward.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 size_t sam_engine_stride(size_t columns)
@@ -27,51 +26,6 @@ unsigned sam_engine_threads(const sam_engine *engine)
     return sam_pool_threads(engine->pool);
 }
 
-/* ---- the model's tensors, found once ---- */
-
-static bool find_block(const sam_model *model, uint32_t number, sam_block_tensors *block)
-{
-    bool biased = sam_model_configuration(model)->attention_bias;
-    const struct {
-        const char *name;
-        size_t *index;
-        bool present;
-    } wanted[] = {
-        {"input_layernorm.weight", &block->input_norm, true},
-        {"self_attn.q_proj.weight", &block->q, true},
-        {"self_attn.k_proj.weight", &block->k, true},
-        {"self_attn.v_proj.weight", &block->v, true},
-        {"self_attn.q_proj.bias", &block->q_bias, biased},
-        {"self_attn.k_proj.bias", &block->k_bias, biased},
-        {"self_attn.v_proj.bias", &block->v_bias, biased},
-        {"self_attn.o_proj.weight", &block->o, true},
-        {"post_attention_layernorm.weight", &block->post_norm, true},
-        {"mlp.gate_proj.weight", &block->gate, true},
-        {"mlp.up_proj.weight", &block->up, true},
-        {"mlp.down_proj.weight", &block->down, true},
-    };
-    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
-        char name[SAM_TENSOR_NAME];
-        snprintf(name, sizeof name, "model.layers.%u.%s", number, wanted[i].name);
-        *wanted[i].index = SIZE_MAX;
-        if (wanted[i].present && !sam_model_find(model, name, wanted[i].index))
-            return false;
-    }
-    return true;
-}
-
-static bool find_tensors(sam_engine *engine)
-{
-    const sam_model_config *config = sam_model_configuration(engine->model);
-    for (uint32_t b = 0; b < config->blocks; b++)
-        if (!find_block(engine->model, b, &engine->blocks[b]))
-            return false;
-    const char *output = config->tied_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
-    return sam_model_find(engine->model, "model.embed_tokens.weight", &engine->embeddings) &&
-           sam_model_find(engine->model, output, &engine->output) &&
-           sam_model_find(engine->model, "model.norm.weight", &engine->final_norm);
-}
-
 sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam_engine_options *options,
                           sam_error *err)
 {
@@ -85,16 +39,11 @@ sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam
     made->model = model;
     made->kernels = kernels;
     made->pool = sam_pool_new(options->threads);
-    made->blocks = sam_alloc(sam_model_configuration(model)->blocks, sizeof *made->blocks);
     made->rooms = sam_alloc(sam_pool_threads(made->pool), sizeof *made->rooms);
     made->clocks = sam_alloc_aligned(sam_pool_threads(made->pool), sizeof *made->clocks);
-    if (made->pool == NULL || made->blocks == NULL || made->rooms == NULL || made->clocks == NULL)
-        status = sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads, making an engine");
-    else if (!find_tensors(made))
-        status = sam_fail(err, SAM_UNSUPPORTED, "the model lacks a tensor that its forward pass needs");
-    if (status != SAM_OK) {
+    if (made->pool == NULL || made->rooms == NULL || made->clocks == NULL) {
         sam_engine_free(made);
-        return status;
+        return sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads, making an engine");
     }
     *engine = made;
     return SAM_OK;
@@ -134,7 +83,6 @@ void sam_engine_free(sam_engine *engine)
         return;
     free_room(engine);
     sam_pool_free(engine->pool);
-    sam_free(engine->blocks);
     sam_free(engine->rooms);
     sam_free(engine->clocks);
     sam_free(engine);
@@ -317,8 +265,9 @@ static void embed_column(void *argument, size_t index, unsigned thread)
 {
     sam_engine *engine = argument;
     size_t hidden = sam_model_configuration(engine->model)->hidden;
+    size_t embeddings = sam_model_tensor_with(engine->model, SAM_ROLE_EMBEDDINGS, SAM_NO_BLOCK);
     float *row[SAM_VARIANTS_MAX];
-    sam_forward_form(engine, &engine->rooms[thread], engine->embeddings, engine->pass->batch->tokens[index], 1, row);
+    sam_forward_form(engine, &engine->rooms[thread], embeddings, engine->pass->batch->tokens[index], 1, row);
     for (unsigned v = 0; v < engine->variants; v++)
         for (size_t f = 0; f < hidden; f++)
             engine->streams[v].act[SAM_ACT_RESIDUAL][f * engine->stride + index] = row[v][f];
@@ -342,11 +291,15 @@ static sam_status run_blocks(sam_engine *engine, sam_error *err)
 {
     const sam_pass *pass = engine->pass;
     const sam_model_config *config = sam_model_configuration(engine->model);
-    fill_rope(engine, &engine->all, engine->cosine, engine->sine);
-    fill_rope(engine, &engine->scored, engine->live_cosine, engine->live_sine);
+    switch (config->architecture->plan.positions) {
+    case SAM_POSITIONS_ROTARY:
+        fill_rope(engine, &engine->all, engine->cosine, engine->sine);
+        fill_rope(engine, &engine->scored, engine->live_cosine, engine->live_sine);
+        break;
+    }
     begin_streams(engine);
     for (uint32_t block = pass->first_block; block < pass->end_block; block++)
-        sam_llama_block(engine, block, pass->output == NULL && block + 1 == config->blocks);
+        sam_forward_block(engine, block, pass->output == NULL && block + 1 == config->blocks);
     if (pass->output != NULL) {
         memcpy(pass->output, engine->streams[0].act[SAM_ACT_RESIDUAL], config->hidden * engine->stride * sizeof(float));
         return SAM_OK;

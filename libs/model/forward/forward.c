@@ -147,7 +147,7 @@ static size_t multiply_tile(const products_context *context, const sam_product *
     for (unsigned v = 0; v < engine->variants; v++)
         kernels->multiply(weights[v], rows, tensor->columns, engine->streams[v].packed, context->columns,
                           product->out[v] + row * engine->stride, engine->stride);
-    if (product->bias != SIZE_MAX)
+    if (product->bias != SAM_NO_TENSOR)
         add_bias(engine, room, product, row, rows, context->columns);
     return (size_t)rows;
 }
@@ -228,8 +228,12 @@ static void norm_columns(const sam_engine *engine, const sam_thread_room *room, 
     const sam_stream *stream = &engine->streams[variant];
     float *weight[SAM_VARIANTS_MAX];
     sam_forward_form(engine, room, tensor, 0, 1, weight);
-    engine->kernels->norm(stream->act[SAM_ACT_RESIDUAL] + first, weight[variant], config->hidden, config->norm_epsilon,
-                          width, engine->stride, stream->act[SAM_ACT_NORMED] + first);
+    switch (config->architecture->plan.norm) {
+    case SAM_NORM_RMS:
+        engine->kernels->norm(stream->act[SAM_ACT_RESIDUAL] + first, weight[variant], config->hidden,
+                              config->norm_epsilon, width, engine->stride, stream->act[SAM_ACT_NORMED] + first);
+        break;
+    }
 }
 
 static void add_columns(const sam_engine *engine, const sam_stream *stream, size_t first, size_t width)
@@ -328,7 +332,8 @@ static void attend_head(void *argument, size_t index, unsigned thread)
     const sam_engine *engine = context->engine;
     const sam_live *live = context->live;
     const sam_model_config *config = sam_model_configuration(engine->model);
-    rotate_head(argument, index, thread);
+    if (context->rotation != NULL)
+        rotate_head(argument, index, thread);
     const sam_stream *stream = &engine->streams[index / config->heads];
     size_t head = index % config->heads, shared = head / (config->heads / config->kv_heads);
     size_t head_floats = config->head_size * engine->stride;

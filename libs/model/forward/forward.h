@@ -1,4 +1,4 @@
-/* The inside of the engine: what a family's blocks are written with.
+/* The inside of the engine: what the block is written with.
  *
  * A run works on `variants` streams of activations, all [features][stride]. `live` are the columns that the present
  * block carries on: all of them, until the last block keeps the scored ones only.
@@ -51,17 +51,10 @@ typedef struct sam_live {
     size_t *first, *in_segment; /* [segments] */
 } sam_live;
 
-/* The tensors of one block, by canonical index. */
-typedef struct sam_block_tensors {
-    size_t input_norm, q, k, v, q_bias, k_bias, v_bias, o, post_norm, gate, up, down;
-} sam_block_tensors;
-
 struct sam_engine {
     const sam_model *model;
     const sam_kernels *kernels;
     sam_pool *pool;
-    sam_block_tensors *blocks;
-    size_t embeddings, output, final_norm;
 
     /* memory that grows to the largest run so far */
     size_t room_columns, room_variants, room_keys;
@@ -80,7 +73,7 @@ struct sam_engine {
 
 /* One product of a parallel step: out[v] = W_v x_v (+ bias_v), W by rows from the weight source. */
 typedef struct sam_product {
-    size_t tensor, bias; /* bias: a tensor, or SIZE_MAX */
+    size_t tensor, bias; /* bias: a tensor, or SAM_NO_TENSOR */
     float *out[SAM_VARIANTS_MAX];
 } sam_product;
 
@@ -115,11 +108,11 @@ typedef struct sam_rotation {
 
 void sam_forward_rotate(sam_engine *engine, sam_activation x, size_t heads, size_t columns,
                         const sam_rotation *rotation);
-/* attended = attention of the live columns' queries, which it rotates first. */
+/* attended = attention of the live columns' queries, which it rotates first; NULL: not. */
 void sam_forward_attend(sam_engine *engine, const sam_live *live, const sam_rotation *rotation);
 
-/* The families' blocks. `last`: keep the scored columns only. */
-void sam_llama_block(sam_engine *engine, uint32_t block, bool last);
+/* `last`: carries on the scored columns only. */
+void sam_forward_block(sam_engine *engine, uint32_t number, bool last);
 
 /* From the live residual to pass->scores. */
 sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err);

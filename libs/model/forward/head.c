@@ -12,6 +12,7 @@ typedef struct head_context {
     const sam_live *live;
     size_t columns, tile_rows, tiles;
     uint32_t vocabulary;
+    size_t output;    /* the matrix */
     size_t *place;    /* [score_count] live place of each score's column */
     float *products;  /* [threads][tile_rows][columns + slack] */
     float *top, *sum; /* [variants][tiles][columns]: of each tile's logits */
@@ -42,7 +43,7 @@ static void score_target(void *argument, size_t index, unsigned thread)
             return; /* that one's turn does all scores of this target */
     float *logits = context->products + thread * context->tile_rows * product_stride(context);
     const void *weights[SAM_VARIANTS_MAX];
-    sam_forward_form_narrow(engine, &engine->rooms[thread], engine->output, scores[index].target, 1, weights);
+    sam_forward_form_narrow(engine, &engine->rooms[thread], context->output, scores[index].target, 1, weights);
     for (unsigned v = 0; v < engine->variants; v++) {
         multiply_rows(context, weights[v], 1, v, logits);
         for (size_t i = index; i < pass->batch->score_count; i++)
@@ -59,7 +60,7 @@ static void sum_tile(void *argument, size_t index, unsigned thread)
     size_t left = context->vocabulary - row, rows = left < context->tile_rows ? left : context->tile_rows;
     float *logits = context->products + thread * context->tile_rows * product_stride(context);
     const void *weights[SAM_VARIANTS_MAX];
-    sam_forward_form_narrow(engine, &engine->rooms[thread], engine->output, row, rows, weights);
+    sam_forward_form_narrow(engine, &engine->rooms[thread], context->output, row, rows, weights);
     for (unsigned v = 0; v < engine->variants; v++) {
         multiply_rows(context, weights[v], rows, v, logits);
         for (size_t c = 0; c < context->live->count; c++) {
@@ -123,12 +124,19 @@ static void find_places(const head_context *context)
     }
 }
 
+static size_t output_of(const sam_model *model)
+{
+    const bool tied = sam_model_configuration(model)->tied_embeddings;
+    return sam_model_tensor_with(model, tied ? SAM_ROLE_EMBEDDINGS : SAM_ROLE_OUTPUT, SAM_NO_BLOCK);
+}
+
 sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err)
 {
     const sam_model_config *config = sam_model_configuration(engine->model);
     const sam_batch *batch = engine->pass->batch;
     head_context context = {.engine = engine, .live = live, .columns = sam_padded(live->count)};
     context.vocabulary = config->vocabulary;
+    context.output = output_of(engine->model);
     context.tile_rows = sam_forward_tile_rows(engine->kernels, engine->variants, config->hidden);
     context.place = sam_alloc(batch->score_count, sizeof *context.place);
     context.products = sam_alloc_aligned(sam_pool_threads(engine->pool) * context.tile_rows,
@@ -136,7 +144,11 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
     bool good = context.place != NULL && context.products != NULL;
     if (good) {
         find_places(&context);
-        const sam_column_step leave = {.norm = true, .weight = engine->final_norm, .pack = true, .x = SAM_ACT_NORMED};
+        const sam_column_step leave = {.norm = true,
+                                       .weight =
+                                           sam_model_tensor_with(engine->model, SAM_ROLE_FINAL_NORM, SAM_NO_BLOCK),
+                                       .pack = true,
+                                       .x = SAM_ACT_NORMED};
         sam_forward_columns(engine, &leave, context.columns);
         sam_forward_share(engine, SAM_PHASE_PRODUCTS, batch->score_count, score_target, &context);
         bool any = false;
