@@ -199,11 +199,9 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     size_t index = index_of(f->model, name);
     const sam_model_tensor *tensor = sam_model_tensor_at(f->model, index);
     size_t count = (size_t)(tensor->rows * tensor->columns);
-    const sam_directions_spec spec = {.family = f->manifest.family,
-                                      .log2_k = 7,
-                                      .seed = 5,
-                                      .parameters = sam_replica_parameters(replica),
-                                      .eta_log2 = -20};
+    const sam_directions_tensor all = {0, 1, sam_replica_parameters(replica)};
+    const sam_directions_spec spec = {
+        .family = f->manifest.family, .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
     sam_directions *plain = sam_directions_new(&spec);
     float base[256], theta[256], z[256], got[4][256];
     float *const out[] = {got[0], got[1], got[2], got[3]};
@@ -361,7 +359,9 @@ static void a_reverted_state_is_the_old_one_less_what_the_records_moved(void **s
         f.manifest.parent = (sam_parent){.round = ROUNDS, .removals = removals, .removal_count = 2};
         sam_replica *reverted = new_replica(&f);
         apply_rounds(reverted, ROUNDS);
-        const sam_directions_spec spec = {ALL_FAMILIES[i], 7, 0, 5, 0, sam_replica_parameters(old), -20};
+        const sam_directions_tensor all = {0, 1, sam_replica_parameters(old)};
+        const sam_directions_spec spec = {
+            .family = ALL_FAMILIES[i], .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
         sam_directions *directions = sam_directions_new(&spec);
         uint64_t count = sam_replica_state_count(old);
         int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);

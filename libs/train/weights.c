@@ -1,9 +1,45 @@
 #include "train/weights.h"
 
+#include "base/memory.h"
+
 #include <string.h>
 
 /* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
 #define PIECE 1024
+
+/* What trains, as the directions see it; their order is the model's. */
+static size_t list_tensors(const sam_tuned *tuned, sam_directions_tensor *tensors)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sam_model_tensor_count(tuned->model); i++) {
+        const sam_model_tensor *tensor = sam_model_tensor_at(tuned->model, i);
+        if (tuned->trained.start[i] != SAM_NOT_TRAINED)
+            tensors[count++] = (sam_directions_tensor){tuned->trained.start[i], tensor->rows, tensor->columns};
+    }
+    return count;
+}
+
+static sam_status open_directions(sam_tuned *tuned, const sam_manifest *manifest, sam_error *err)
+{
+    sam_directions_tensor *tensors = sam_alloc(sam_model_tensor_count(tuned->model), sizeof *tensors);
+    if (tensors != NULL) {
+        const sam_directions_spec spec = {
+            .family = manifest->family,
+            .log2_k = manifest->log2_k,
+            .log2_pool = manifest->log2_pool,
+            .seed = manifest->seed,
+            .eta_log2 = manifest->eta_log2,
+            .tensors = tensors,
+            .tensor_count = list_tensors(tuned, tensors),
+        };
+        tuned->directions = sam_directions_new(&spec);
+    }
+    sam_free(tensors);
+    return tuned->directions != NULL
+               ? SAM_OK
+               : sam_fail(err, SAM_NO_MEMORY, "out of memory for the state of %llu trained parameters",
+                          (unsigned long long)tuned->trained.parameters);
+}
 
 sam_status sam_tuned_open(sam_tuned *tuned, const sam_model *model, const sam_manifest *manifest, sam_error *err)
 {
@@ -11,21 +47,7 @@ sam_status sam_tuned_open(sam_tuned *tuned, const sam_model *model, const sam_ma
     sam_status status = sam_trained_tensors_find(&tuned->trained, model, &manifest->trainable, err);
     if (status == SAM_OK)
         status = sam_kernels_choose(&tuned->kernels, SAM_PRECISION_BF16, NULL, err);
-    if (status != SAM_OK)
-        return status;
-    const sam_directions_spec spec = {
-        .family = manifest->family,
-        .log2_k = manifest->log2_k,
-        .log2_pool = manifest->log2_pool,
-        .seed = manifest->seed,
-        .parameters = tuned->trained.parameters,
-        .eta_log2 = manifest->eta_log2,
-    };
-    tuned->directions = sam_directions_new(&spec);
-    if (tuned->directions == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory for the state of %llu trained parameters",
-                        (unsigned long long)spec.parameters);
-    return SAM_OK;
+    return status == SAM_OK ? open_directions(tuned, manifest, err) : status;
 }
 
 void sam_tuned_close(sam_tuned *tuned)

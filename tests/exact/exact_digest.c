@@ -22,6 +22,8 @@
 #define SLOTS   5
 #define PROBES  3
 
+#define ONE_TENSOR(size) .tensors = &(const sam_directions_tensor){0, 1, size}, .tensor_count = 1
+
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): enough to choose inputs. */
 static uint64_t draw(uint64_t *generator)
 {
@@ -153,15 +155,15 @@ static int update_run(unsigned number)
 
 int main(void)
 {
-    static const struct {
+    const struct {
         const char *name;
         sam_directions_spec spec;
     } FAMILIES[] = {
-        {"sketch-6", {.family = SAM_SKETCH, .log2_k = 6, .seed = 1, .parameters = 700, .eta_log2 = -60}},
-        {"sketch-13", {.family = SAM_SKETCH, .log2_k = 13, .seed = 2, .epoch = 9, .parameters = 9000, .eta_log2 = -66}},
-        {"rademacher", {.family = SAM_DENSE_RADEMACHER, .seed = 3, .parameters = 700, .eta_log2 = -30}},
-        {"rademacher-pool", {.family = SAM_DENSE_RADEMACHER, .log2_pool = 9, .seed = 4, .parameters = 401, .epoch = 1}},
-        {"gaussian", {.family = SAM_DENSE_GAUSSIAN, .seed = 5, .parameters = 700, .eta_log2 = -28}},
+        {"sketch-6", {.family = SAM_SKETCH, .log2_k = 6, .seed = 1, ONE_TENSOR(700), .eta_log2 = -60}},
+        {"sketch-13", {.family = SAM_SKETCH, .log2_k = 13, .seed = 2, .epoch = 9, ONE_TENSOR(9000), .eta_log2 = -66}},
+        {"rademacher", {.family = SAM_DENSE_RADEMACHER, .seed = 3, ONE_TENSOR(700), .eta_log2 = -30}},
+        {"rademacher-pool", {.family = SAM_DENSE_RADEMACHER, .log2_pool = 9, .seed = 4, ONE_TENSOR(401), .epoch = 1}},
+        {"gaussian", {.family = SAM_DENSE_GAUSSIAN, .seed = 5, ONE_TENSOR(700), .eta_log2 = -28}},
     };
     int failed = hashes();
     for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++)

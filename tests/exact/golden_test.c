@@ -68,14 +68,16 @@ static sam_schedule_kind schedule_kind(const json_t *object, const char *name)
 static sam_directions *open_family(const json_t *vector, uint64_t parameters, int eta_log2)
 {
     static const char *const NAMES[] = {"sketch", "rademacher", "gaussian"};
+    const sam_directions_tensor tensor = {0, 1, parameters};
     const sam_directions_spec spec = {
         .family = (sam_family)choice(vector, "family", NAMES, 3),
         .log2_k = (unsigned)integer(vector, "log2_k"),
         .log2_pool = (unsigned)integer(vector, "log2_pool"),
         .seed = hex(vector, "seed"),
         .epoch = (uint32_t)integer(vector, "epoch"),
-        .parameters = parameters,
         .eta_log2 = eta_log2,
+        .tensors = &tensor,
+        .tensor_count = 1,
     };
     sam_directions *directions = sam_directions_new(&spec);
     assert_non_null(directions);

@@ -27,7 +27,7 @@ static int32_t quantile(unsigned byte)
 
 static bool dense_open(sam_directions *directions)
 {
-    directions->state = calloc((size_t)directions->spec.parameters, sizeof(int32_t));
+    directions->state = calloc((size_t)directions->parameters, sizeof(int32_t));
     return directions->state != NULL;
 }
 
@@ -38,7 +38,7 @@ static void dense_close(sam_directions *directions)
 
 static void dense_reset(sam_directions *directions)
 {
-    memset(directions->state, 0, (size_t)directions->spec.parameters * sizeof(int32_t));
+    memset(directions->state, 0, (size_t)directions->parameters * sizeof(int32_t));
 }
 
 static uint64_t probe_seed(const sam_directions *directions, uint64_t probe)
@@ -88,7 +88,7 @@ static bool gaussian_move(sam_directions *directions, const sam_move *moves, siz
         return false;
     for (size_t m = 0; m < count; m++)
         seeds[m] = probe_seed(directions, moves[m].probe);
-    uint64_t parameters = directions->spec.parameters;
+    uint64_t parameters = directions->parameters;
     for (uint64_t first = 0; first < parameters; first += 16) {
         int32_t *g = (int32_t *)directions->state + first;
         uint64_t size = parameters - first < 16 ? parameters - first : 16;
@@ -110,7 +110,7 @@ static bool rademacher_move(sam_directions *directions, const sam_move *moves, s
             seeds[m] = probe_seed(directions, moves[at + m].probe);
             amounts[m] = (uint32_t)moves[at + m].amount;
         }
-        kernel->subtract(directions->state, directions->spec.parameters, seeds, amounts, size);
+        kernel->subtract(directions->state, directions->parameters, seeds, amounts, size);
     }
     return true;
 }
@@ -163,7 +163,7 @@ static void gaussian_row(const sam_directions *directions, const uint64_t *probe
 
 static uint64_t dense_state_bytes(const sam_directions *directions)
 {
-    return directions->spec.parameters * sizeof(int32_t);
+    return directions->parameters * sizeof(int32_t);
 }
 
 static void dense_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out)
@@ -178,14 +178,14 @@ static void dense_state_read(const sam_directions *directions, uint64_t offset, 
 static void dense_state_get(const sam_directions *directions, int64_t *values)
 {
     const int32_t *g = directions->state;
-    for (uint64_t i = 0; i < directions->spec.parameters; i++)
+    for (uint64_t i = 0; i < directions->parameters; i++)
         values[i] = g[i];
 }
 
 static void dense_state_set(sam_directions *directions, const int64_t *values)
 {
     int32_t *g = directions->state;
-    for (uint64_t i = 0; i < directions->spec.parameters; i++)
+    for (uint64_t i = 0; i < directions->parameters; i++)
         g[i] = (int32_t)(uint32_t)(uint64_t)values[i];
 }
 

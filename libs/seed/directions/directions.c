@@ -26,10 +26,24 @@ static float power_of_two(int log2)
     return value;
 }
 
+/* How many parameters the tensors have; 0 where they are none, too many, or not one after the other. */
+static uint64_t parameters_of(const sam_directions_tensor *tensors, size_t count)
+{
+    uint64_t parameters = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t size;
+        if (tensors[i].start != parameters || __builtin_mul_overflow(tensors[i].rows, tensors[i].columns, &size) ||
+            size == 0 || size > LARGEST_PARAMETERS - parameters)
+            return 0;
+        parameters += size;
+    }
+    return parameters;
+}
+
 static bool spec_holds(const sam_directions_spec *spec)
 {
-    if ((unsigned)spec->family >= sizeof FAMILIES / sizeof FAMILIES[0] || spec->parameters == 0 ||
-        spec->parameters > LARGEST_PARAMETERS)
+    if ((unsigned)spec->family >= sizeof FAMILIES / sizeof FAMILIES[0] ||
+        parameters_of(spec->tensors, spec->tensor_count) == 0)
         return false;
     if (spec->eta_log2 < -100 || spec->eta_log2 > 0 || spec->log2_pool > 62)
         return false;
@@ -37,19 +51,30 @@ static bool spec_holds(const sam_directions_spec *spec)
            (spec->log2_k >= SAM_SKETCH_LOG2_K_MIN && spec->log2_k <= SAM_SKETCH_LOG2_K_MAX);
 }
 
+static bool copy_spec(sam_directions *directions, const sam_directions_spec *spec)
+{
+    sam_directions_tensor *tensors = calloc(spec->tensor_count, sizeof *tensors);
+    directions->spec = *spec;
+    directions->spec.tensors = tensors;
+    directions->parameters = parameters_of(spec->tensors, spec->tensor_count);
+    if (tensors != NULL)
+        memcpy(tensors, spec->tensors, spec->tensor_count * sizeof *tensors);
+    return tensors != NULL;
+}
+
 sam_directions *sam_directions_new(const sam_directions_spec *spec)
 {
     sam_directions *directions = spec_holds(spec) ? calloc(1, sizeof *directions) : NULL;
     if (directions == NULL)
         return NULL;
-    directions->spec = *spec;
+    bool good = copy_spec(directions, spec);
     directions->family = FAMILIES[spec->family];
     directions->eta = power_of_two(spec->eta_log2);
     uint32_t words[4];
     sam_philox(words, spec->seed, sam_counter(0, SAM_STREAM_WALK, spec->epoch));
     directions->walk_a = (words[0] | (uint64_t)words[1] << 32) | 1;
     directions->walk_c = words[2] | (uint64_t)words[3] << 32;
-    if (!directions->family->open(directions)) {
+    if (!good || !directions->family->open(directions)) {
         sam_directions_free(directions);
         return NULL;
     }
@@ -61,12 +86,18 @@ void sam_directions_free(sam_directions *directions)
     if (directions == NULL)
         return;
     directions->family->close(directions);
+    free((void *)directions->spec.tensors);
     free(directions);
 }
 
 const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions)
 {
     return &directions->spec;
+}
+
+uint64_t sam_directions_parameters(const sam_directions *directions)
+{
+    return directions->parameters;
 }
 
 void sam_directions_reset(sam_directions *directions)

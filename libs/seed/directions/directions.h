@@ -1,6 +1,8 @@
 /* What a seed means: the family of directions of a run, and the integer state that a log adds up to.
  *
- *     sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 20, .seed = 7, .parameters = d, .eta_log2 = -30};
+ *     sam_directions_tensor tensors[] = {{.start = 0, .rows = 1, .columns = 576}, {576, 1536, 576}};
+ *     sam_directions_spec spec = {
+ *         .family = SAM_SKETCH, .log2_k = 20, .seed = 7, .eta_log2 = -30, .tensors = tensors, .tensor_count = 2};
  *     sam_directions *directions = sam_directions_new(&spec);            // NULL: memory is out
  *     sam_move moves[] = {{.probe = 0, .amount = 1200}, {.probe = 1, .amount = -700}};
  *     sam_directions_move(directions, moves, 2);                         // theta -= eta * amount * z_probe
@@ -23,14 +25,21 @@ typedef enum sam_family { SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN }
 #define SAM_SKETCH_LOG2_K_MIN 6u
 #define SAM_SKETCH_LOG2_K_MAX 26u
 
+/* One tensor that trains. A vector is one row. */
+typedef struct sam_directions_tensor {
+    uint64_t start; /* number of its first parameter among those that train; row-major from there */
+    uint64_t rows, columns;
+} sam_directions_tensor;
+
 typedef struct sam_directions_spec {
     sam_family family;
-    unsigned log2_k;     /* sketch: K = 2^log2_k coordinates */
-    unsigned log2_pool;  /* dense: 0, or a pool of 2^log2_pool seeds */
-    uint64_t seed;       /* of the run */
-    uint32_t epoch;      /* basis epoch */
-    uint64_t parameters; /* that train, in canonical order */
-    int eta_log2;        /* eta = 2^eta_log2 */
+    unsigned log2_k;                      /* sketch: K = 2^log2_k coordinates */
+    unsigned log2_pool;                   /* dense: 0, or a pool of 2^log2_pool seeds */
+    uint64_t seed;                        /* of the run */
+    uint32_t epoch;                       /* basis epoch */
+    int eta_log2;                         /* eta = 2^eta_log2 */
+    const sam_directions_tensor *tensors; /* in canonical order: each starts where the one before it ends */
+    size_t tensor_count;
 } sam_directions_spec;
 
 typedef struct sam_move {
@@ -52,10 +61,12 @@ typedef struct sam_direction_row {
 
 typedef struct sam_directions sam_directions;
 
+/* Copies the spec. NULL: memory is out, or the spec is out of range. */
 sam_directions *sam_directions_new(const sam_directions_spec *spec);
 void sam_directions_free(sam_directions *directions); /* NULL is fine */
 const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions);
-void sam_directions_reset(sam_directions *directions); /* the state of a run's start */
+uint64_t sam_directions_parameters(const sam_directions *directions); /* of all its tensors */
+void sam_directions_reset(sam_directions *directions);                /* the state of a run's start */
 
 /* Applies moves, any number at once; takes the cheapest way. False when memory is out: nothing has moved then. */
 bool sam_directions_move(sam_directions *directions, const sam_move *moves, size_t count);

@@ -15,12 +15,16 @@
 #define PARAMETERS 1500
 #define MOVES      50
 
+/* A vector, a matrix, and what is left as another. */
+static const sam_directions_tensor THREE[] = {{0, 1, 40}, {40, 20, 43}, {900, 6, 100}};
+#define TENSORS .tensors = THREE, .tensor_count = 3
+
 static const sam_directions_spec SPECS[] = {
-    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, .parameters = PARAMETERS, .eta_log2 = -20, .epoch = 2},
-    {.family = SAM_DENSE_RADEMACHER, .seed = 23, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, .parameters = PARAMETERS, .eta_log2 = -20},
+    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, TENSORS, .eta_log2 = -20},
+    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, TENSORS, .eta_log2 = -20, .epoch = 2},
+    {.family = SAM_DENSE_RADEMACHER, .seed = 23, TENSORS, .eta_log2 = -20},
+    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, TENSORS, .eta_log2 = -20},
+    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, TENSORS, .eta_log2 = -20},
 };
 #define SPEC_COUNT (sizeof SPECS / sizeof SPECS[0])
 
@@ -212,7 +216,9 @@ static void a_move_goes_along_its_probe(void **state)
 static void sketch_probes_are_orthogonal_over_whole_turns_of_k(void **state)
 {
     (void)state;
-    const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .seed = 3, .parameters = 640};
+    const sam_directions_tensor tensor = {0, 10, 64};
+    const sam_directions_spec spec = {
+        .family = SAM_SKETCH, .log2_k = 6, .seed = 3, .tensors = &tensor, .tensor_count = 1};
     sam_directions *directions = open(&spec);
     for (uint64_t a = 0; a < 64; a++)
         for (uint64_t b = 0; b <= a; b++) {
@@ -250,18 +256,38 @@ static void specs_out_of_range_are_refused(void **state)
 {
     (void)state;
     const sam_directions_spec bad[] = {
-        {.family = SAM_SKETCH, .log2_k = 5, .parameters = 10},
-        {.family = SAM_SKETCH, .log2_k = 27, .parameters = 10},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 0},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = UINT64_MAX},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = 1},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = -101},
-        {.family = SAM_DENSE_GAUSSIAN, .parameters = 10, .log2_pool = 63},
-        {.family = (sam_family)7, .parameters = 10},
+        {.family = SAM_SKETCH, .log2_k = 5, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 27, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = 1, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = -101, TENSORS},
+        {.family = SAM_DENSE_GAUSSIAN, .log2_pool = 63, TENSORS},
+        {.family = (sam_family)7, TENSORS},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_null(sam_directions_new(&bad[i]));
     sam_directions_free(NULL);
+}
+
+static void tensors_that_do_not_follow_one_another_are_refused(void **state)
+{
+    (void)state;
+    static const sam_directions_tensor BAD[][2] = {
+        {{1, 1, 5}, {6, 1, 5}},                   /* a gap before the first */
+        {{0, 2, 5}, {11, 1, 5}},                  /* and between two */
+        {{0, 2, 5}, {9, 1, 5}},                   /* they overlap */
+        {{0, 0, 5}, {0, 1, 5}},                   /* an empty one */
+        {{0, 1, 5}, {5, UINT64_MAX, UINT64_MAX}}, /* no model has so many */
+        {{0, 1, 5}, {5, (uint64_t)1 << 47, 2}},
+    };
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+        const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .tensors = BAD[i], .tensor_count = 2};
+        assert_null(sam_directions_new(&spec));
+    }
+    assert_null(sam_directions_new(&(sam_directions_spec){.family = SAM_SKETCH, .log2_k = 6}));
+    sam_directions *directions = open(&SPECS[0]);
+    assert_int_equal(sam_directions_parameters(directions), PARAMETERS);
+    assert_ptr_not_equal(sam_directions_get_spec(directions)->tensors, THREE);
+    sam_directions_free(directions);
 }
 
 int main(void)
@@ -275,6 +301,7 @@ int main(void)
         cmocka_unit_test(sketch_probes_are_orthogonal_over_whole_turns_of_k),
         cmocka_unit_test(state_is_read_the_same_in_pieces),
         cmocka_unit_test(specs_out_of_range_are_refused),
+        cmocka_unit_test(tensors_that_do_not_follow_one_another_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

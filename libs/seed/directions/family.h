@@ -21,7 +21,8 @@ typedef struct sam_direction_family {
 } sam_direction_family;
 
 struct sam_directions {
-    sam_directions_spec spec;
+    sam_directions_spec spec; /* its tensors are a copy of ours */
+    uint64_t parameters;
     const sam_direction_family *family;
     uint64_t walk_a, walk_c; /* before reduction mod K */
     float eta;

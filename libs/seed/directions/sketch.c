@@ -32,7 +32,7 @@ static size_t size_of(const sam_directions *directions)
 
 static void draw_signs(const sam_directions *directions, uint64_t *signs)
 {
-    for (uint64_t block = 0; block < (directions->spec.parameters + 127) / 128; block++) {
+    for (uint64_t block = 0; block < (directions->parameters + 127) / 128; block++) {
         uint32_t words[4];
         sam_philox(words, directions->spec.seed, sam_counter(block, SAM_STREAM_SIGNS, directions->spec.epoch));
         signs[2 * block] = words[0] | (uint64_t)words[1] << 32;
@@ -48,7 +48,7 @@ static bool sketch_open(sam_directions *directions)
         return false;
     state->f = calloc(size_of(directions), sizeof *state->f);
     state->scaled = calloc(size_of(directions), sizeof *state->scaled);
-    state->signs = calloc((size_t)((directions->spec.parameters + 127) / 128) * 2 + 1, sizeof *state->signs);
+    state->signs = calloc((size_t)((directions->parameters + 127) / 128) * 2 + 1, sizeof *state->signs);
     if (state->f == NULL || state->scaled == NULL || state->signs == NULL)
         return false;
     draw_signs(directions, state->signs);
