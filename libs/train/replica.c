@@ -140,7 +140,8 @@ static size_t moves_of_record(const sam_replica *replica, const sam_record *reco
         const uint8_t *codes = record->codes + (size_t)s * manifest->probes;
         for (uint32_t p = 0; p < manifest->probes; p++) {
             int64_t amount = sam_weighted(sam_price_amount(&price, codes[p]), record->weight);
-            moves[count++] = (sam_move){step.direction + p, (int64_t)((uint64_t)amount * (uint64_t)times)};
+            moves[count++] =
+                (sam_move){{step.epoch, step.direction + p}, (int64_t)((uint64_t)amount * (uint64_t)times)};
         }
     }
     return count;
@@ -349,7 +350,7 @@ static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint
     return SAM_OK;
 }
 
-/* A sketch's integers have room for the sum of all states: one transform of weighted amounts gives it. */
+/* Where the integers have room for the sum of all states, moving by weighted amounts gives it. */
 static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to, int64_t *sum, sam_error *err)
 {
     size_t count = 0;
@@ -367,7 +368,7 @@ static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to,
     return status;
 }
 
-/* Others' have not: state after state is added up in wider ones. */
+/* Elsewhere state after state is added up in wider ones. */
 static sam_status sum_walking(sam_replica *replica, uint64_t from, uint64_t to, const int64_t *first, int64_t *sum,
                               sam_error *err)
 {
@@ -410,9 +411,9 @@ sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to,
         goto done;
     }
     sam_directions_state_get(replica->tuned.directions, first);
-    replica->averaged = replica->manifest->family == SAM_SKETCH;
-    status = replica->manifest->family == SAM_SKETCH ? sum_weighted(replica, from, to, sum, err)
-                                                     : sum_walking(replica, from, to, first, sum, err);
+    replica->averaged = sam_directions_sums_fit(replica->tuned.directions);
+    status =
+        replica->averaged ? sum_weighted(replica, from, to, sum, err) : sum_walking(replica, from, to, first, sum, err);
     if (status != SAM_OK)
         goto done;
     for (uint64_t i = 0; i < count; i++)

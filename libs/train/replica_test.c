@@ -206,14 +206,15 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     float base[256], theta[256], z[256], got[4][256];
     float *const out[] = {got[0], got[1], got[2], got[3]};
     sam_model_rows(f->model, index, 0, tensor->rows, base);
-    const sam_perturbation both = {sam_replica_tuned(replica), 12, 2, SAM_TWO_POINT, 0.01f},
-                           one = {sam_replica_tuned(replica), 12, 3, SAM_ONE_SIDED, 0.01f};
+    const sam_direction probes[] = {{0, 12}, {0, 13}, {0, 14}};
+    const sam_perturbation both = {sam_replica_tuned(replica), probes, 2, SAM_TWO_POINT, 0.01f};
+    const sam_perturbation one = {sam_replica_tuned(replica), probes, 3, SAM_ONE_SIDED, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     assert_int_equal(source.variants, 4);
     source.rows(source.context, index, 0, tensor->rows, out);
     sam_directions_weights(plain, first_parameter, count, base, theta);
     for (uint32_t p = 0; p < 2; p++) {
-        sam_directions_probe(plain, 12 + p, first_parameter, count, z);
+        sam_directions_probe(plain, probes[p], first_parameter, count, z);
         for (size_t i = 0; i < count; i++) {
             assert_true(__builtin_fabsf(got[2 * p][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
             assert_true(__builtin_fabsf(got[2 * p + 1][i] - (theta[i] - 0.01f * z[i])) < 1e-6f);
@@ -222,7 +223,7 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     source = sam_perturbed_weights(&one);
     assert_int_equal(source.variants, 3);
     source.rows(source.context, index, 0, tensor->rows, out);
-    sam_directions_probe(plain, 14, first_parameter, count, z);
+    sam_directions_probe(plain, probes[2], first_parameter, count, z);
     for (size_t i = 0; i < count; i++)
         assert_true(__builtin_fabsf(got[2][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
     sam_directions_free(plain);
@@ -257,7 +258,8 @@ static void tensors_that_do_not_train_stay_the_base_in_every_variant(void **stat
     float base[256], got[2][256];
     float *const out[] = {got[0], got[1]};
     sam_model_rows(f.model, index, 0, TEST_MLP, base);
-    const sam_perturbation both = {sam_replica_tuned(replica), 0, 1, SAM_TWO_POINT, 0.01f};
+    const sam_direction probe = {0, 0};
+    const sam_perturbation both = {sam_replica_tuned(replica), &probe, 1, SAM_TWO_POINT, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     source.rows(source.context, index, 0, TEST_MLP, out);
     assert_memory_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));
@@ -339,7 +341,7 @@ static void subtract_removed(sam_directions *directions, const sam_manifest *man
         fill_round(&round, r);
         assert_true(sam_update_round(&manifest->update, &carried, r, round.codes, SLOTS, PROBES, amounts));
         for (uint64_t i = 0; i < SLOTS * PROBES; i++) {
-            const sam_move back = {(r * SLOTS * PROBES) + i, -amounts[i]};
+            const sam_move back = {{0, r * SLOTS * PROBES + i}, -amounts[i]};
             if (sam_parent_removes(parent, r, round.workers[i / PROBES]))
                 assert_true(sam_directions_move(directions, &back, 1));
         }

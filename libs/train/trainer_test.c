@@ -200,7 +200,8 @@ static void a_code_is_the_loss_difference_along_its_direction(void **state)
     for (size_t i = 0; i < 24; i++)
         examples[i] = sam_dataset_at(f.data, i);
     assert_int_equal(sam_objective_pack(&batch, SAM_OBJECTIVE_CHOICE, examples, 24, &err), SAM_OK);
-    const sam_perturbation perturbation = {sam_replica_tuned(s.replica), 1, 1, SAM_TWO_POINT, 1.0f / 512};
+    const sam_direction probe = {0, 1};
+    const sam_perturbation perturbation = {sam_replica_tuned(s.replica), &probe, 1, SAM_TWO_POINT, 1.0f / 512};
     const sam_weight_source weights = sam_perturbed_weights(&perturbation);
     float plus[256], minus[256], *const scores[] = {plus, minus};
     assert_true(batch.score_count <= 256);

@@ -7,6 +7,9 @@
 /* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
 #define PIECE 1024
 
+/* Of a piece, the signs of this many probes are formed together. */
+#define PROBES_AT_ONCE 4
+
 /* What trains, as the directions see it; their order is the model's. */
 static size_t list_tensors(const sam_tuned *tuned, sam_directions_tensor *tensors)
 {
@@ -60,9 +63,9 @@ void sam_tuned_close(sam_tuned *tuned)
 static void add_state(const sam_tuned *tuned, uint64_t first, size_t count, float *theta)
 {
     float room[PIECE];
-    uint64_t signs[PIECE / 64];
+    uint64_t signs[SAM_SIGN_WORDS(PIECE)];
     sam_direction_row row = {.room = room, .offset_signs = signs};
-    sam_directions_row(tuned->directions, NULL, first, count, &row);
+    sam_directions_row(tuned->directions, NULL, 0, first, count, &row);
     tuned->kernels->add_signed(theta, row.offset, signs, count);
 }
 
@@ -87,23 +90,33 @@ sam_weight_source sam_tuned_weights(const sam_tuned *tuned)
 
 static unsigned variants_of(const sam_perturbation *perturbation)
 {
-    return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probes : perturbation->probes;
+    return perturbation->estimator == SAM_TWO_POINT ? 2 * perturbation->probe_count : perturbation->probe_count;
 }
 
-/* One piece of every variant, from base in the last one's place, which is used up last. */
-static void perturb_piece(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
+/* One piece of some probes' variants, out[0], out[1], ... */
+static void perturb_piece(const sam_perturbation *p, const sam_direction *probes, size_t probe_count, const float *base,
+                          uint64_t first, size_t count, size_t at, float *const out[])
 {
-    float room[PIECE], sizes[PIECE];
-    uint64_t offset_signs[PIECE / 64], signs[PIECE / 64];
+    float room[PIECE], sizes[PROBES_AT_ONCE * PIECE];
+    uint64_t offset_signs[SAM_SIGN_WORDS(PIECE)], signs[PROBES_AT_ONCE * SAM_SIGN_WORDS(PIECE)];
     sam_direction_row row = {NULL, room, offset_signs, signs, sizes};
-    const sam_tuned *tuned = p->tuned;
-    bool sized = sam_directions_sized(tuned->directions), both = p->estimator == SAM_TWO_POINT;
+    bool sized = sam_directions_sized(p->tuned->directions), both = p->estimator == SAM_TWO_POINT;
+    sam_directions_row(p->tuned->directions, probes, probe_count, first, count, &row);
+    for (size_t i = 0; i < probe_count; i++) {
+        const sam_weight_shift shift = {row.offset, offset_signs, sized ? sizes + i * count : NULL,
+                                        signs + i * SAM_SIGN_WORDS(count), p->epsilon};
+        p->tuned->kernels->perturb(base, &shift, count, out[both ? 2 * i : i] + at, both ? out[2 * i + 1] + at : NULL);
+    }
+}
+
+/* A piece of every variant, from base in the last one's place, which is used up last. */
+static void perturb_all(const sam_perturbation *p, uint64_t first, size_t count, size_t at, float *const out[])
+{
     const float *base = out[variants_of(p) - 1] + at;
-    for (uint32_t i = 0; i < p->probes; i++) {
-        uint64_t probe = p->first_probe + i;
-        sam_directions_row(tuned->directions, &probe, first, count, &row);
-        const sam_weight_shift shift = {row.offset, offset_signs, sized ? sizes : NULL, signs, p->epsilon};
-        tuned->kernels->perturb(base, &shift, count, out[both ? 2 * i : i] + at, both ? out[2 * i + 1] + at : NULL);
+    size_t each = p->estimator == SAM_TWO_POINT ? 2 : 1;
+    for (size_t done = 0; done < p->probe_count; done += PROBES_AT_ONCE) {
+        size_t size = p->probe_count - done < PROBES_AT_ONCE ? p->probe_count - done : PROBES_AT_ONCE;
+        perturb_piece(p, p->probes + done, size, base, first, count, at, out + each * done);
     }
 }
 
@@ -122,7 +135,7 @@ static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uin
     }
     for (uint64_t at = 0; at < total; at += PIECE) {
         size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
-        perturb_piece(p, start + row * columns + at, size, (size_t)at, out);
+        perturb_all(p, start + row * columns + at, size, (size_t)at, out);
     }
 }
 
