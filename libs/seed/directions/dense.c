@@ -67,7 +67,7 @@ static void dense_set(const sam_directions *directions, void *state, const int64
 
 static uint64_t probe_seed(const sam_directions *directions, sam_direction_walk *walk, sam_direction probe)
 {
-    uint64_t number = directions->spec.log2_pool == 0 ? probe.number : sam_direction_walk_to(walk, directions, probe);
+    uint64_t number = directions->spec.log2_pool == 0 ? probe.number : sam_direction_index(walk, directions, probe);
     uint32_t words[4];
     sam_philox(words, directions->spec.seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
     return words[0] | (uint64_t)words[1] << 32;

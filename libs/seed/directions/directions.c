@@ -1,7 +1,6 @@
 #include "seed/directions/directions.h"
 
 #include "seed/directions/family.h"
-#include "seed/philox.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -336,7 +335,7 @@ bool sam_directions_sums_fit(const sam_directions *directions)
     return directions->family->sums_fit;
 }
 
-/* ---- the walk ---- */
+/* ---- for families ---- */
 
 unsigned sam_directions_log2_size(const sam_directions_spec *spec)
 {
@@ -344,23 +343,11 @@ unsigned sam_directions_log2_size(const sam_directions_spec *spec)
     return family == NULL ? 0 : family->log2_size(spec);
 }
 
-uint64_t sam_direction_walk_to(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction)
+uint64_t sam_direction_index(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction)
 {
-    if (!walk->known || walk->epoch != direction.epoch) {
-        uint32_t words[4];
-        sam_philox(words, directions->spec.seed, sam_counter(0, SAM_STREAM_WALK, direction.epoch));
-        walk->known = true;
-        walk->epoch = direction.epoch;
-        walk->a = (words[0] | (uint64_t)words[1] << 32) | 1;
-        walk->c = words[2] | (uint64_t)words[3] << 32;
-    }
-    uint64_t mask = ((uint64_t)1 << directions->family->log2_size(&directions->spec)) - 1;
-    return (walk->a * direction.number + walk->c) & mask;
-}
-
-uint64_t sam_directions_walk(const sam_directions *directions, sam_direction direction)
-{
-    return sam_direction_walk_to(&(sam_direction_walk){0}, directions, direction);
+    if (!walk->known || walk->epoch != direction.epoch)
+        *walk = (sam_direction_walk){true, direction.epoch, sam_walk_of(directions->spec.seed, direction.epoch)};
+    return sam_walk_at(&walk->walk, direction.number, directions->family->log2_size(&directions->spec));
 }
 
 void sam_copy_bits(const uint64_t *bits, uint64_t first, size_t count, uint64_t *out)

@@ -115,8 +115,7 @@ void sam_directions_state_set(sam_directions *directions, const int64_t *values)
 /* May a sum of many states of a run be formed in the state's own integers, by moving the sums of their amounts? */
 bool sam_directions_sums_fit(const sam_directions *directions);
 
-/* The walk of section 2: k = (a n + c) mod 2^log2_size, with that size of the family. */
-uint64_t sam_directions_walk(const sam_directions *directions, sam_direction direction);
-unsigned sam_directions_log2_size(const sam_directions_spec *spec); /* 0: as many as there are numbers */
+/* How many directions an epoch has, as sam_walk_at wants it; 0: as many as there are numbers, and nothing walks. */
+unsigned sam_directions_log2_size(const sam_directions_spec *spec);
 
 #endif

@@ -1,5 +1,6 @@
 #include "seed/directions/directions.h"
 
+#include "seed/numbering.h"
 #include "seed/philox.h"
 
 #include <setjmp.h>
@@ -128,6 +129,12 @@ static int bit(const uint32_t words[4], uint64_t j)
     return (int)(words[j / 32] >> (j % 32) & 1);
 }
 
+static uint64_t walk(const sam_directions_spec *spec, sam_direction direction)
+{
+    const sam_walk walk = sam_walk_of(spec->seed, direction.epoch);
+    return sam_walk_at(&walk, direction.number, sam_directions_log2_size(spec));
+}
+
 /* Section 2, one element at a time. */
 static float plain_probe(const sam_directions *directions, sam_direction probe, uint64_t i)
 {
@@ -135,10 +142,10 @@ static float plain_probe(const sam_directions *directions, sam_direction probe, 
     uint32_t words[4];
     if (spec->family == SAM_SKETCH) {
         sam_philox(words, spec->seed, sam_counter(i / 128, SAM_STREAM_SIGNS, probe.epoch));
-        uint64_t both = sam_directions_walk(directions, probe) & (i % ((uint64_t)1 << spec->log2_k));
+        uint64_t both = walk(spec, probe) & (i % ((uint64_t)1 << spec->log2_k));
         return (bit(words, i % 128) + __builtin_popcountll(both)) % 2 == 0 ? 1.0f : -1.0f;
     }
-    uint64_t number = spec->log2_pool == 0 ? probe.number : sam_directions_walk(directions, probe);
+    uint64_t number = spec->log2_pool == 0 ? probe.number : walk(spec, probe);
     sam_philox(words, spec->seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
     uint64_t key = words[0] | (uint64_t)words[1] << 32, block = spec->family == SAM_DENSE_GAUSSIAN ? 16 : 128;
     sam_philox(words, key, sam_counter(i / block, SAM_STREAM_DIRECTION, 0));

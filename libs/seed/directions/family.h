@@ -8,6 +8,7 @@
 #define SAM_SEED_FAMILY_H
 
 #include "seed/directions/directions.h"
+#include "seed/numbering.h"
 
 typedef struct sam_direction_family {
     const char *name;
@@ -49,14 +50,15 @@ extern const sam_direction_family sam_family_sketch, sam_family_rademacher, sam_
 /* As sam_directions_new, for a family that is not in the product's table; for tests. */
 sam_directions *sam_directions_new_of(const sam_direction_family *family, const sam_directions_spec *spec);
 
-/* sam_directions_walk for many directions: the constants of an epoch are drawn once. Starts zeroed. */
+/* Which of the epoch's directions a number is. Keeps the walk of the last epoch it was asked for: for many directions,
+ * start with a zeroed one and pass it again. */
 typedef struct sam_direction_walk {
     bool known;
     uint32_t epoch;
-    uint64_t a, c; /* before reduction mod the size */
+    sam_walk walk;
 } sam_direction_walk;
 
-uint64_t sam_direction_walk_to(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction);
+uint64_t sam_direction_index(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction);
 
 /* Copies `count` bits that start at bit `first` of `bits` to the front of `out`. Reads whole words, up to the one that
  * holds the last bit. */

@@ -117,7 +117,7 @@ static void move_each(const sam_directions *directions, sketch_state *state, con
 {
     sam_direction_walk walk = {0};
     for (size_t m = 0; m < count; m++)
-        sam_walsh_add(state->f, directions->spec.log2_k, sam_direction_walk_to(&walk, directions, moves[m].direction),
+        sam_walsh_add(state->f, directions->spec.log2_k, sam_direction_index(&walk, directions, moves[m].direction),
                       negated(moves[m].amount));
 }
 
@@ -127,7 +127,7 @@ static void move_by_transform(const sam_directions *directions, sketch_state *st
     sam_direction_walk walk = {0};
     memset(sum, 0, size_of(directions) * sizeof *sum);
     for (size_t m = 0; m < count; m++) {
-        uint64_t k = sam_direction_walk_to(&walk, directions, moves[m].direction);
+        uint64_t k = sam_direction_index(&walk, directions, moves[m].direction);
         sum[k] = (int64_t)((uint64_t)sum[k] - (uint64_t)moves[m].amount);
     }
     sam_walsh_transform(sum, directions->spec.log2_k);
@@ -235,7 +235,7 @@ static void sketch_row(const sam_directions *directions, const sam_direction *pr
     for (size_t p = 0; p < probe_count; p++) {
         uint64_t *signs = row->probe_signs + p * SAM_SIGN_WORDS(count);
         put_signs(directions, probes[p].epoch, first, count, signs);
-        turn_by_probe(directions, sam_direction_walk_to(&walk, directions, probes[p]), first, count, signs);
+        turn_by_probe(directions, sam_direction_index(&walk, directions, probes[p]), first, count, signs);
     }
 }
 
