@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-/* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 64. */
-#define PIECE 1024
+/* Rows are formed in pieces of this many parameters, with room on the stack. A multiple of 128. */
+#define PIECE 2048
 
 /* Of a piece, the signs of this many probes are formed together. */
 #define PROBES_AT_ONCE 4
@@ -60,6 +60,14 @@ void sam_tuned_close(sam_tuned *tuned)
     *tuned = (sam_tuned){0};
 }
 
+/* Pieces end at multiples of their size, where signs are drawn in whole blocks and a sketch's coordinates do not wrap.
+ */
+static uint64_t piece_at(uint64_t first, uint64_t left)
+{
+    uint64_t size = PIECE - first % PIECE;
+    return size < left ? size : left;
+}
+
 static void add_state(const sam_tuned *tuned, uint64_t first, size_t count, float *theta)
 {
     float room[PIECE];
@@ -77,9 +85,10 @@ static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_
     if (start == SAM_NOT_TRAINED)
         return;
     uint64_t columns = sam_model_tensor_at(tuned->model, tensor)->columns, total = rows * columns;
-    for (uint64_t at = 0; at < total; at += PIECE) {
-        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
-        add_state(tuned, start + row * columns + at, size, out[0] + at);
+    uint64_t first = start + row * columns;
+    for (uint64_t at = 0, size; at < total; at += size) {
+        size = piece_at(first + at, total - at);
+        add_state(tuned, first + at, (size_t)size, out[0] + at);
     }
 }
 
@@ -133,9 +142,10 @@ static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uin
             memcpy(out[v], out[variants - 1], (size_t)total * sizeof(float));
         return;
     }
-    for (uint64_t at = 0; at < total; at += PIECE) {
-        size_t size = total - at < PIECE ? (size_t)(total - at) : PIECE;
-        perturb_all(p, start + row * columns + at, size, (size_t)at, out);
+    uint64_t first = start + row * columns;
+    for (uint64_t at = 0, size; at < total; at += size) {
+        size = piece_at(first + at, total - at);
+        perturb_all(p, first + at, (size_t)size, (size_t)at, out);
     }
 }
 

@@ -73,15 +73,6 @@ static uint64_t probe_seed(const sam_directions *directions, sam_direction_walk 
     return words[0] | (uint64_t)words[1] << 32;
 }
 
-/* The block of 128 signs, as two words. */
-static void sign_block(uint64_t seed, uint64_t block, uint64_t signs[2])
-{
-    uint32_t words[4];
-    sam_philox(words, seed, sam_counter(block, SAM_STREAM_DIRECTION, 0));
-    signs[0] = words[0] | (uint64_t)words[1] << 32;
-    signs[1] = words[2] | (uint64_t)words[3] << 32;
-}
-
 /* The block of 16 gaussian elements. */
 static void quantile_block(uint64_t seed, uint64_t block, int32_t values[16])
 {
@@ -159,25 +150,15 @@ static void put_offsets(const sam_directions *directions, uint64_t first, size_t
     memset(row->offset_signs, 0, SAM_SIGN_WORDS(count) * sizeof *row->offset_signs);
 }
 
-static void put_signs(uint64_t seed, uint64_t first, size_t count, uint64_t *out)
-{
-    memset(out, 0, SAM_SIGN_WORDS(count) * sizeof *out);
-    uint64_t signs[2] = {0, 0};
-    for (size_t i = 0; i < count; i++) {
-        uint64_t at = first + i;
-        if (i == 0 || at % 128 == 0)
-            sign_block(seed, at / 128, signs);
-        out[i / 64] |= (signs[at / 64 % 2] >> (at % 64) & 1) << (i % 64);
-    }
-}
-
 static void rademacher_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
                            uint64_t first, size_t count, sam_direction_row *row)
 {
     sam_direction_walk walk = {0};
     put_offsets(directions, first, count, directions->eta, row);
-    for (size_t p = 0; p < probe_count; p++)
-        put_signs(probe_seed(directions, &walk, probes[p]), first, count, row->probe_signs + p * SAM_SIGN_WORDS(count));
+    for (size_t p = 0; p < probe_count; p++) {
+        const sam_sign_stream stream = {probe_seed(directions, &walk, probes[p]), SAM_STREAM_DIRECTION, 0};
+        sam_signs_draw(&stream, first, count, row->probe_signs + p * SAM_SIGN_WORDS(count));
+    }
 }
 
 static void put_quantiles(uint64_t seed, uint64_t first, size_t count, uint64_t *signs, float *sizes)

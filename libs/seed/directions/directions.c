@@ -349,16 +349,3 @@ uint64_t sam_direction_index(sam_direction_walk *walk, const sam_directions *dir
         *walk = (sam_direction_walk){true, direction.epoch, sam_walk_of(directions->spec.seed, direction.epoch)};
     return sam_walk_at(&walk->walk, direction.number, directions->family->log2_size(&directions->spec));
 }
-
-void sam_copy_bits(const uint64_t *bits, uint64_t first, size_t count, uint64_t *out)
-{
-    const uint64_t *from = bits + first / 64;
-    unsigned shift = (unsigned)(first % 64);
-    size_t words = (count + 63) / 64;
-    size_t last = (size_t)((shift + count - 1) / 64); /* the word that holds the last bit */
-    for (size_t w = 0; w < words; w++) {
-        out[w] = from[w] >> shift;
-        if (shift != 0 && w + 1 <= last)
-            out[w] |= from[w + 1] << (64 - shift);
-    }
-}

@@ -60,8 +60,4 @@ typedef struct sam_direction_walk {
 
 uint64_t sam_direction_index(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction);
 
-/* Copies `count` bits that start at bit `first` of `bits` to the front of `out`. Reads whole words, up to the one that
- * holds the last bit. */
-void sam_copy_bits(const uint64_t *bits, uint64_t first, size_t count, uint64_t *out);
-
 #endif

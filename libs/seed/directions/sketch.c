@@ -8,10 +8,11 @@
  *     u_k[i mod K]    0 ........ K-1 | 0 ........  K-1 | 0 ...       what a probe tries
  *
  * Each epoch has a D and an F of its own; their parts add up.
- * Kept for the fast path: F * eta as floats (refreshed after each move) and D as bits.
+ * For the fast path F * eta stands there as floats, refreshed after each move. D is drawn where it is needed: a bit for
+ * each parameter would be 1 GB for a model of 8B.
  */
 #include "seed/directions/family.h"
-#include "seed/philox.h"
+#include "seed/directions/signs.h"
 #include "seed/walsh.h"
 
 #include <stdlib.h>
@@ -21,9 +22,8 @@
 #define TRANSFORM_FROM 16
 
 typedef struct sketch_state {
-    int64_t *f;      /* [K] */
-    float *scaled;   /* [K], float32(f) * eta */
-    uint64_t *signs; /* bit i: D(i) is -1; a spare word at the end */
+    int64_t *f;    /* [K] */
+    float *scaled; /* [K], float32(f) * eta */
 } sketch_state;
 
 static size_t size_of(const sam_directions *directions)
@@ -46,16 +46,6 @@ static uint64_t sketch_count(const sam_directions *directions)
     return size_of(directions);
 }
 
-static void draw_signs(const sam_directions *directions, uint32_t epoch, uint64_t *signs)
-{
-    for (uint64_t block = 0; block < (directions->parameters + 127) / 128; block++) {
-        uint32_t words[4];
-        sam_philox(words, directions->spec.seed, sam_counter(block, SAM_STREAM_SIGNS, epoch));
-        signs[2 * block] = words[0] | (uint64_t)words[1] << 32;
-        signs[2 * block + 1] = words[2] | (uint64_t)words[3] << 32;
-    }
-}
-
 static void sketch_close(void *opened)
 {
     sketch_state *state = opened;
@@ -63,23 +53,21 @@ static void sketch_close(void *opened)
         return;
     free(state->f);
     free(state->scaled);
-    free(state->signs);
     free(state);
 }
 
 static void *sketch_open(const sam_directions *directions, uint32_t epoch)
 {
+    (void)epoch;
     sketch_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return NULL;
     state->f = calloc(size_of(directions), sizeof *state->f);
     state->scaled = calloc(size_of(directions), sizeof *state->scaled);
-    state->signs = calloc((size_t)((directions->parameters + 127) / 128) * 2 + 1, sizeof *state->signs);
-    if (state->f == NULL || state->scaled == NULL || state->signs == NULL) {
+    if (state->f == NULL || state->scaled == NULL) {
         sketch_close(state);
         return NULL;
     }
-    draw_signs(directions, epoch, state->signs);
     return state;
 }
 
@@ -154,8 +142,8 @@ static void sketch_move(const sam_directions *directions, void *state, const sam
 
 static void put_signs(const sam_directions *directions, uint32_t epoch, uint64_t first, size_t count, uint64_t *out)
 {
-    const sketch_state *state = directions->states[epoch];
-    sam_copy_bits(state->signs, first, count, out);
+    const sam_sign_stream stream = {directions->spec.seed, SAM_STREAM_SIGNS, epoch};
+    sam_signs_draw(&stream, first, count, out);
 }
 
 /* A stretch that wraps around the end of F is put together in the caller's room; every other one lies there already. */
@@ -222,6 +210,23 @@ static void turn_by_probe(const sam_directions *directions, uint64_t k, uint64_t
     }
 }
 
+/* D of each probe's epoch, drawn once where the probe before has the same. */
+static void put_probes_signs(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                             uint64_t first, size_t count, const sam_direction_row *row)
+{
+    const uint64_t *drawn = directions->epochs > 1 ? NULL : row->offset_signs;
+    uint32_t epoch = 0;
+    for (size_t p = 0; p < probe_count; p++) {
+        uint64_t *signs = row->probe_signs + p * SAM_SIGN_WORDS(count);
+        if (drawn != NULL && probes[p].epoch == epoch)
+            memcpy(signs, drawn, SAM_SIGN_WORDS(count) * sizeof *signs);
+        else
+            put_signs(directions, probes[p].epoch, first, count, signs);
+        drawn = signs;
+        epoch = probes[p].epoch;
+    }
+}
+
 static void sketch_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
                        uint64_t first, size_t count, sam_direction_row *row)
 {
@@ -231,12 +236,11 @@ static void sketch_row(const sam_directions *directions, const sam_direction *pr
         put_offset(directions, directions->states[0], first, count, row);
         put_signs(directions, 0, first, count, row->offset_signs);
     }
+    put_probes_signs(directions, probes, probe_count, first, count, row);
     sam_direction_walk walk = {0};
-    for (size_t p = 0; p < probe_count; p++) {
-        uint64_t *signs = row->probe_signs + p * SAM_SIGN_WORDS(count);
-        put_signs(directions, probes[p].epoch, first, count, signs);
-        turn_by_probe(directions, sam_direction_index(&walk, directions, probes[p]), first, count, signs);
-    }
+    for (size_t p = 0; p < probe_count; p++)
+        turn_by_probe(directions, sam_direction_index(&walk, directions, probes[p]), first, count,
+                      row->probe_signs + p * SAM_SIGN_WORDS(count));
 }
 
 const sam_direction_family sam_family_sketch = {
