@@ -116,7 +116,7 @@ const sam_architecture *sam_architecture_of_class(const char *hf_class)
     return NULL;
 }
 
-const sam_tensor_template *sam_architecture_template(const sam_architecture *architecture, sam_role role)
+const sam_tensor_template *sam_architecture_template(const sam_architecture *architecture, sam_tensor_role role)
 {
     for (size_t i = 0; i < architecture->tensor_count; i++) {
         if (architecture->tensors[i].role == role)
@@ -125,7 +125,7 @@ const sam_tensor_template *sam_architecture_template(const sam_architecture *arc
     return NULL;
 }
 
-bool sam_role_is_norm(sam_role role)
+bool sam_role_is_norm(sam_tensor_role role)
 {
     return role == SAM_ROLE_FINAL_NORM || role == SAM_ROLE_INPUT_NORM || role == SAM_ROLE_POST_NORM;
 }

@@ -30,7 +30,7 @@ typedef enum sam_size {
 typedef enum sam_presence { SAM_ALWAYS, SAM_UNLESS_TIED } sam_presence;
 
 typedef struct sam_tensor_template {
-    sam_role role;
+    sam_tensor_role role;
     const char *hf, *gguf; /* %u stands for the number of the block */
     sam_size rows, columns;
     bool rotary; /* rows of a matrix take part in RoPE: GGUF interleaves them where the architecture says so */
@@ -96,9 +96,9 @@ const sam_architecture *sam_architecture_of_gguf(const char *name, size_t length
 const sam_architecture *sam_architecture_of_class(const char *hf_class);           /* "LlamaForCausalLM" */
 
 /* NULL where the architecture has no tensor of this role. */
-const sam_tensor_template *sam_architecture_template(const sam_architecture *architecture, sam_role role);
+const sam_tensor_template *sam_architecture_template(const sam_architecture *architecture, sam_tensor_role role);
 
-bool sam_role_is_norm(sam_role role);
+bool sam_role_is_norm(sam_tensor_role role);
 
 bool sam_template_per_block(const sam_tensor_template *tensor);
 bool sam_template_present(const sam_tensor_template *tensor, const sam_model_config *config);

@@ -100,7 +100,7 @@ static int compare_tensors(const void *left, const void *right)
     return strcmp(((const sam_model_tensor *)left)->name, ((const sam_model_tensor *)right)->name);
 }
 
-static size_t place_of_role(sam_role role, uint32_t block)
+static size_t place_of_role(sam_tensor_role role, uint32_t block)
 {
     return (block == SAM_NO_BLOCK ? 0 : (size_t)block + 1) * SAM_ROLES + role;
 }
@@ -375,7 +375,7 @@ const sam_model_tensor *sam_model_tensor_at(const sam_model *model, size_t index
     return &model->tensors[index];
 }
 
-size_t sam_model_tensor_with(const sam_model *model, sam_role role, uint32_t block)
+size_t sam_model_tensor_with(const sam_model *model, sam_tensor_role role, uint32_t block)
 {
     return model->with[place_of_role(role, block)];
 }

@@ -31,7 +31,7 @@ typedef struct sam_model_config {
 } sam_model_config;
 
 /* What a tensor is for. Code asks for tensors by role; only architecture.c knows what a file calls them. */
-typedef enum sam_role {
+typedef enum sam_tensor_role {
     SAM_ROLE_EMBEDDINGS, /* [vocabulary][hidden] */
     SAM_ROLE_OUTPUT,     /* [vocabulary][hidden]; absent where embeddings are tied */
     SAM_ROLE_FINAL_NORM,
@@ -48,14 +48,14 @@ typedef enum sam_role {
     SAM_ROLE_UP,
     SAM_ROLE_DOWN,
     SAM_ROLES,
-} sam_role;
+} sam_tensor_role;
 
 #define SAM_NO_BLOCK  UINT32_MAX
 #define SAM_NO_TENSOR SIZE_MAX
 
 typedef struct sam_model_tensor {
     const char *name; /* Hugging Face name */
-    sam_role role;
+    sam_tensor_role role;
     uint32_t block;         /* SAM_NO_BLOCK: it belongs to the model as a whole */
     uint64_t rows, columns; /* a vector is one row */
     unsigned rank;          /* 1 or 2, as exported */
@@ -81,7 +81,7 @@ const sam_digest *sam_model_digest(const sam_model *model);
 size_t sam_model_tensor_count(const sam_model *model);
 const sam_model_tensor *sam_model_tensor_at(const sam_model *model, size_t index); /* canonical order */
 /* The tensor with this role in a block (SAM_NO_BLOCK: of the model as a whole), or SAM_NO_TENSOR. */
-size_t sam_model_tensor_with(const sam_model *model, sam_role role, uint32_t block);
+size_t sam_model_tensor_with(const sam_model *model, sam_tensor_role role, uint32_t block);
 
 /* Rows [row, row + rows) of a tensor, Hugging Face layout, as out[rows][columns]. */
 void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_t rows, float *out);

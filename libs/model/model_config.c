@@ -79,7 +79,7 @@ static sam_status gguf_architecture(gguf_source *source, sam_model_config *confi
     return SAM_OK;
 }
 
-static const char *gguf_tensor(const sam_model_config *config, sam_role role)
+static const char *gguf_tensor(const sam_model_config *config, sam_tensor_role role)
 {
     return sam_architecture_template(config->architecture, role)->gguf;
 }

@@ -31,7 +31,6 @@
 #define SAM_BATCH_MAX       65536u
 #define SAM_CHUNKS_MAX      1024u
 #define SAM_LAG_MAX         64u
-#define SAM_EPOCHS_MAX      4096u
 #define SAM_ROUNDS_MAX      ((uint64_t)1 << 40)   /* so that the number of a probe fits 64 bits */
 #define SAM_MANIFEST_MAX    ((size_t)1024 * 1024) /* bytes of canonical text */
 

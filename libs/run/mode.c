@@ -60,6 +60,12 @@ uint32_t sam_mode_codes(const sam_manifest *manifest)
     return manifest->mode->steps(manifest) * manifest->probes;
 }
 
+uint32_t sam_mode_epochs(const sam_manifest *manifest, uint64_t round)
+{
+    const sam_numbering numbering = {manifest->slots, manifest->probes, manifest->epoch_rounds};
+    return round == 0 ? 1 : sam_epoch_of(&numbering, round - 1) + 1;
+}
+
 uint64_t sam_mode_state_round(const sam_manifest *manifest, uint64_t round)
 {
     return round > manifest->lag ? round - manifest->lag : 0;

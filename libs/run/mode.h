@@ -93,4 +93,7 @@ uint32_t sam_mode_codes(const struct sam_manifest *manifest);
 /* The round before which the state stands when a place of `round` is computed: `lag` rounds back (design section 3). */
 uint64_t sam_mode_state_round(const struct sam_manifest *manifest, uint64_t round);
 
+/* How many epochs of directions the state before `round` has. */
+uint32_t sam_mode_epochs(const struct sam_manifest *manifest, uint64_t round);
+
 #endif

@@ -139,7 +139,8 @@ static size_t moves_of_record(const sam_replica *replica, const sam_record *reco
         const uint8_t *codes = record->codes + (size_t)s * manifest->probes;
         for (uint32_t p = 0; p < manifest->probes; p++) {
             int64_t amount = sam_weighted(sam_price_amount(&price, codes[p]), record->weight);
-            moves[count++] = (sam_move){step.direction + p, (int64_t)((uint64_t)amount * (uint64_t)times)};
+            moves[count++] =
+                (sam_move){{step.epoch, step.direction + p}, (int64_t)((uint64_t)amount * (uint64_t)times)};
         }
     }
     return count;
@@ -286,6 +287,14 @@ uint64_t sam_replica_round(const sam_replica *replica)
 
 /* ---- moving the state ---- */
 
+/* Room for the epochs of the states before both rounds: nothing changes where it fails. */
+static bool reach_epochs(sam_replica *replica, uint64_t round)
+{
+    uint32_t wanted = sam_mode_epochs(replica->manifest, round);
+    return wanted <= sam_directions_epochs(replica->tuned.directions) ||
+           sam_directions_set_epochs(replica->tuned.directions, wanted);
+}
+
 sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err)
 {
     if (round > replica->round_count)
@@ -302,12 +311,22 @@ sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err
     size_t count = 0;
     for (uint64_t r = low; moves != NULL && r < high; r++)
         count += moves_of_round(replica, r, times, moves + count);
-    bool good = moves != NULL && sam_directions_move(replica->tuned.directions, moves, count);
+    bool good = moves != NULL && reach_epochs(replica, high) &&
+                sam_directions_move(replica->tuned.directions, moves, count) &&
+                sam_directions_set_epochs(replica->tuned.directions, sam_mode_epochs(replica->manifest, round));
     sam_free(moves);
     if (!good)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory seeking round %llu", (unsigned long long)round);
     replica->at = round;
     return SAM_OK;
+}
+
+sam_status sam_replica_begin_epoch(sam_replica *replica, uint32_t epoch, sam_error *err)
+{
+    if (epoch < sam_directions_epochs(replica->tuned.directions) ||
+        sam_directions_set_epochs(replica->tuned.directions, epoch + 1))
+        return SAM_OK;
+    return sam_fail(err, SAM_NO_MEMORY, "out of memory for epoch %u of the directions", epoch);
 }
 
 sam_status sam_replica_try_step(sam_replica *replica, const sam_record *record, uint32_t step, int times,
@@ -348,7 +367,7 @@ static sam_status weighted_moves(const sam_replica *replica, uint64_t from, uint
     return SAM_OK;
 }
 
-/* A sketch's integers have room for the sum of all states: one transform of weighted amounts gives it. */
+/* Where the integers have room for the sum of all states, moving by weighted amounts gives it. */
 static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to, int64_t *sum, sam_error *err)
 {
     size_t count = 0;
@@ -357,7 +376,7 @@ static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to,
                                       : weighted_moves(replica, from, to, moves, &count, err);
     if (status == SAM_OK) {
         sam_directions_reset(replica->tuned.directions);
-        if (!sam_directions_move(replica->tuned.directions, moves, count))
+        if (!reach_epochs(replica, to) || !sam_directions_move(replica->tuned.directions, moves, count))
             status = sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds");
     }
     if (status == SAM_OK)
@@ -366,7 +385,7 @@ static sam_status sum_weighted(sam_replica *replica, uint64_t from, uint64_t to,
     return status;
 }
 
-/* Others' have not: state after state is added up in wider ones. */
+/* Elsewhere state after state is added up in wider ones. */
 static sam_status sum_walking(sam_replica *replica, uint64_t from, uint64_t to, const int64_t *first, int64_t *sum,
                               sam_error *err)
 {
@@ -395,12 +414,14 @@ static int64_t rounded_quotient(int64_t sum, int64_t count)
 
 sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to, sam_error *err)
 {
-    uint64_t count = sam_replica_state_count(replica);
     if (from > to)
         return sam_fail(err, SAM_INVALID, "a mean needs a first round that is not after the last");
     sam_status status = sam_replica_seek(replica, to, err); /* is it there? */
+    uint64_t count = sam_replica_state_count(replica);      /* with the epochs of the last state */
     if (status == SAM_OK)
         status = sam_replica_seek(replica, from, err);
+    if (status == SAM_OK && !reach_epochs(replica, to))
+        status = sam_fail(err, SAM_NO_MEMORY, "out of memory averaging rounds");
     if (status != SAM_OK)
         return status;
     int64_t *first = sam_alloc(count, sizeof *first), *sum = sam_alloc(count, sizeof *sum);
@@ -409,9 +430,9 @@ sam_status sam_replica_average(sam_replica *replica, uint64_t from, uint64_t to,
         goto done;
     }
     sam_directions_state_get(replica->tuned.directions, first);
-    replica->averaged = replica->manifest->family == SAM_SKETCH;
-    status = replica->manifest->family == SAM_SKETCH ? sum_weighted(replica, from, to, sum, err)
-                                                     : sum_walking(replica, from, to, first, sum, err);
+    replica->averaged = sam_directions_sums_fit(replica->tuned.directions);
+    status =
+        replica->averaged ? sum_weighted(replica, from, to, sum, err) : sum_walking(replica, from, to, first, sum, err);
     if (status != SAM_OK)
         goto done;
     for (uint64_t i = 0; i < count; i++)

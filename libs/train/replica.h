@@ -48,6 +48,10 @@ uint64_t sam_replica_rounds(const sam_replica *replica); /* seen so far */
 uint64_t sam_replica_round(const sam_replica *replica);  /* where the state stands: before this round */
 sam_status sam_replica_seek(sam_replica *replica, uint64_t round, sam_error *err);
 
+/* The state is to be probed along directions of this epoch, which may not have begun before the round at which it
+ * stands. Nothing of the state moves; the next seek forgets it. */
+sam_status sam_replica_begin_epoch(sam_replica *replica, uint32_t epoch, sam_error *err);
+
 /* What an author does on its way through the steps of its own record: moves by the codes of one step, as they are
  * priced at the record's origin. `times` is 1, or -1 to take it back: all are taken back before anything is put or
  * sought. */

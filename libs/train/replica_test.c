@@ -220,23 +220,22 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     size_t index = index_of(f->model, name);
     const sam_model_tensor *tensor = sam_model_tensor_at(f->model, index);
     size_t count = (size_t)(tensor->rows * tensor->columns);
-    const sam_directions_spec spec = {.family = f->manifest.family,
-                                      .log2_k = 7,
-                                      .seed = 5,
-                                      .parameters = sam_replica_parameters(replica),
-                                      .eta_log2 = -20};
+    const sam_directions_tensor all = {0, 1, sam_replica_parameters(replica)};
+    const sam_directions_spec spec = {
+        .family = f->manifest.family, .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
     sam_directions *plain = sam_directions_new(&spec);
     float base[256], theta[256], z[256], got[4][256];
     float *const out[] = {got[0], got[1], got[2], got[3]};
     sam_model_rows(f->model, index, 0, tensor->rows, base);
-    const sam_perturbation both = {sam_replica_tuned(replica), 12, 2, SAM_TWO_POINT, 0.01f},
-                           one = {sam_replica_tuned(replica), 12, 3, SAM_ONE_SIDED, 0.01f};
+    const sam_direction probes[] = {{0, 12}, {0, 13}, {0, 14}};
+    const sam_perturbation both = {sam_replica_tuned(replica), probes, 2, SAM_TWO_POINT, 0.01f};
+    const sam_perturbation one = {sam_replica_tuned(replica), probes, 3, SAM_ONE_SIDED, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     assert_int_equal(source.variants, 4);
     source.rows(source.context, index, 0, tensor->rows, out);
     sam_directions_weights(plain, first_parameter, count, base, theta);
     for (uint32_t p = 0; p < 2; p++) {
-        sam_directions_probe(plain, 12 + p, first_parameter, count, z);
+        sam_directions_probe(plain, probes[p], first_parameter, count, z);
         for (size_t i = 0; i < count; i++) {
             assert_true(__builtin_fabsf(got[2 * p][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
             assert_true(__builtin_fabsf(got[2 * p + 1][i] - (theta[i] - 0.01f * z[i])) < 1e-6f);
@@ -245,7 +244,7 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     source = sam_perturbed_weights(&one);
     assert_int_equal(source.variants, 3);
     source.rows(source.context, index, 0, tensor->rows, out);
-    sam_directions_probe(plain, 14, first_parameter, count, z);
+    sam_directions_probe(plain, probes[2], first_parameter, count, z);
     for (size_t i = 0; i < count; i++)
         assert_true(__builtin_fabsf(got[2][i] - (theta[i] + 0.01f * z[i])) < 1e-6f);
     sam_directions_free(plain);
@@ -280,7 +279,8 @@ static void tensors_that_do_not_train_stay_the_base_in_every_variant(void **stat
     float base[256], got[2][256];
     float *const out[] = {got[0], got[1]};
     sam_model_rows(f.model, index, 0, TEST_MLP, base);
-    const sam_perturbation both = {sam_replica_tuned(replica), 0, 1, SAM_TWO_POINT, 0.01f};
+    const sam_direction probe = {0, 0};
+    const sam_perturbation both = {sam_replica_tuned(replica), &probe, 1, SAM_TWO_POINT, 0.01f};
     sam_weight_source source = sam_perturbed_weights(&both);
     source.rows(source.context, index, 0, TEST_MLP, out);
     assert_memory_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));
@@ -382,7 +382,7 @@ static void subtract_removed(sam_directions *directions, const sam_manifest *man
             const sam_scale *before = &scales[r > manifest->lag ? r - manifest->lag : 0];
             amounts_of(manifest, before, record, amounts, &squares, &values);
             for (uint32_t p = 0; p < PROBES && sam_parent_removes(parent, r, record->author); p++) {
-                const sam_move back = {.probe = (r * SLOTS + record->place) * PROBES + p, .amount = -amounts[p]};
+                const sam_move back = {{0, (r * SLOTS + record->place) * PROBES + p}, -amounts[p]};
                 assert_true(sam_directions_move(directions, &back, 1));
             }
         }
@@ -405,7 +405,9 @@ static void a_reverted_state_is_the_old_one_less_what_the_records_moved(void **s
         f.manifest.parent = (sam_parent){.round = ROUNDS, .removals = removals, .removal_count = 2};
         sam_replica *reverted = new_replica(&f);
         apply_rounds(reverted, ROUNDS);
-        const sam_directions_spec spec = {ALL_FAMILIES[i % 3], 7, 0, 5, 0, sam_replica_parameters(old), -20};
+        const sam_directions_tensor all = {0, 1, sam_replica_parameters(old)};
+        const sam_directions_spec spec = {
+            .family = ALL_FAMILIES[i % 3], .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
         sam_directions *directions = sam_directions_new(&spec);
         uint64_t count = sam_replica_state_count(old);
         int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);

@@ -220,14 +220,17 @@ static sam_outcome *outcomes_at(sam_outcome *outcomes, size_t i)
 }
 
 /* The probes of a step in groups that fit into one lockstep run: fills the losses and, of a private run, outcomes. */
-static sam_status losses_of(sam_trainer *trainer, uint64_t first_probe, sam_error *err)
+static sam_status losses_of(sam_trainer *trainer, const sam_step *step, sam_error *err)
 {
     const sam_manifest *manifest = trainer->parts.manifest;
     const sam_example *const *examples = trainer->room.examples;
     uint32_t each = copies_of(manifest), group = SAM_VARIANTS_MAX / each;
     for (uint32_t done = 0; done < manifest->probes; done += group) {
         uint32_t probes = manifest->probes - done < group ? manifest->probes - done : group;
-        const sam_perturbation perturbation = {sam_replica_tuned(trainer->parts.replica), first_probe + done, probes,
+        sam_direction directions[SAM_VARIANTS_MAX];
+        for (uint32_t p = 0; p < probes; p++)
+            directions[p] = (sam_direction){step->epoch, step->direction + done + p};
+        const sam_perturbation perturbation = {sam_replica_tuned(trainer->parts.replica), directions, probes,
                                                manifest->estimator, (float)sam_manifest_epsilon(manifest)};
         const sam_weight_source weights = sam_perturbed_weights(&perturbation);
         sam_status status =
@@ -250,7 +253,9 @@ static sam_status take_step(sam_trainer *trainer, const sam_step *step, uint8_t 
     sam_sampler_batch(trainer->sampler, step->minibatch, manifest->batch, trainer->room.indices);
     for (uint32_t b = 0; b < manifest->batch; b++)
         examples[b] = sam_dataset_at(trainer->parts.train, trainer->room.indices[b]);
-    sam_status status = losses_of(trainer, step->direction, err);
+    sam_status status = sam_replica_begin_epoch(trainer->parts.replica, step->epoch, err);
+    if (status == SAM_OK)
+        status = losses_of(trainer, step, err);
     if (status != SAM_OK)
         return status;
     if (is_private(manifest))

@@ -4,7 +4,7 @@
  *     sam_tuned_open(&tuned, model, manifest, err);
  *     sam_directions_move(tuned.directions, moves, count);
  *     sam_weight_source theta = sam_tuned_weights(&tuned);                     // for the engine and the exporters
- *     const sam_perturbation perturbation = {&tuned, first_probe, probes, SAM_TWO_POINT, epsilon};
+ *     const sam_perturbation perturbation = {&tuned, probes, 2, SAM_TWO_POINT, epsilon};
  *     sam_weight_source copies = sam_perturbed_weights(&perturbation);         // for a slot's losses
  *     sam_tuned_close(&tuned);
  *
@@ -33,11 +33,11 @@ void sam_tuned_close(sam_tuned *tuned);
 sam_weight_source sam_tuned_weights(const sam_tuned *tuned); /* theta, one variant; borrows it */
 
 /* The copies that a slot's probes need, formed tile by tile: for two-point theta + eps z_p, theta - eps z_p for each of
- * the probes first..first + probes - 1 (2 * probes variants); for one-sided theta + eps z_p (probes variants). */
+ * the probes (2 * probe_count variants); for one-sided theta + eps z_p (probe_count variants). */
 typedef struct sam_perturbation {
     const sam_tuned *tuned;
-    uint64_t first_probe;
-    uint32_t probes;
+    const sam_direction *probes; /* borrowed; their epochs have begun */
+    uint32_t probe_count;
     sam_estimator estimator;
     float epsilon;
 } sam_perturbation;

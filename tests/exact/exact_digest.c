@@ -22,6 +22,8 @@
 #define SLOTS   5
 #define PROBES  3
 
+#define ONE_TENSOR(size) .tensors = &(const sam_directions_tensor){0, 1, size}, .tensor_count = 1
+
 /* SplitMix64 (Steele, Lea, Flood, OOPSLA 2014): enough to choose inputs. */
 static uint64_t draw(uint64_t *generator)
 {
@@ -80,14 +82,14 @@ static void print_weights(const char *name, const sam_directions *directions, ui
     print_digest(name, bytes, sizeof bytes);
 }
 
-static void move_in_batches(sam_directions *directions, uint64_t *generator)
+static void move_in_batches(sam_directions *directions, uint32_t epoch, uint64_t *generator)
 {
     sam_move moves[40];
     for (size_t done = 0; done < MOVES;) {
         size_t count = 1 + (size_t)(draw(generator) % 40);
         count = count < MOVES - done ? count : MOVES - done;
         for (size_t m = 0; m < count; m++) {
-            moves[m].probe = draw(generator) >> 20;
+            moves[m].direction = (sam_direction){epoch, draw(generator) >> 20};
             uint64_t word = draw(generator);
             int64_t size = (int64_t)(word >> (2 + word % 50)); /* all magnitudes up to 2^62 */
             moves[m].amount = (draw(generator) & 1) != 0 ? -size : size;
@@ -98,7 +100,8 @@ static void move_in_batches(sam_directions *directions, uint64_t *generator)
     }
 }
 
-static int family_run(const char *name, const sam_directions_spec *spec)
+/* All moves are of one epoch, and its state is the last. */
+static int family_run(const char *name, const sam_directions_spec *spec, uint32_t epoch)
 {
     uint64_t generator = spec->seed;
     sam_directions *directions = sam_directions_new(spec);
@@ -107,8 +110,8 @@ static int family_run(const char *name, const sam_directions_spec *spec)
     if (directions == NULL || bytes == NULL)
         return 1;
     char line[64];
-    move_in_batches(directions, &generator);
-    sam_directions_state_read(directions, 0, length, bytes);
+    move_in_batches(directions, epoch, &generator);
+    sam_directions_state_read(directions, sam_directions_state_bytes(directions) - length, length, bytes);
     snprintf(line, sizeof line, "%s-state", name);
     print_digest(line, bytes, length);
     snprintf(line, sizeof line, "%s-weights", name);
@@ -153,19 +156,20 @@ static int update_run(unsigned number)
 
 int main(void)
 {
-    static const struct {
+    const struct {
         const char *name;
         sam_directions_spec spec;
+        uint32_t epoch;
     } FAMILIES[] = {
-        {"sketch-6", {.family = SAM_SKETCH, .log2_k = 6, .seed = 1, .parameters = 700, .eta_log2 = -60}},
-        {"sketch-13", {.family = SAM_SKETCH, .log2_k = 13, .seed = 2, .epoch = 9, .parameters = 9000, .eta_log2 = -66}},
-        {"rademacher", {.family = SAM_DENSE_RADEMACHER, .seed = 3, .parameters = 700, .eta_log2 = -30}},
-        {"rademacher-pool", {.family = SAM_DENSE_RADEMACHER, .log2_pool = 9, .seed = 4, .parameters = 401, .epoch = 1}},
-        {"gaussian", {.family = SAM_DENSE_GAUSSIAN, .seed = 5, .parameters = 700, .eta_log2 = -28}},
+        {"sketch-6", {.family = SAM_SKETCH, .log2_k = 6, .seed = 1, ONE_TENSOR(700), .eta_log2 = -60}, 0},
+        {"sketch-13", {.family = SAM_SKETCH, .log2_k = 13, .seed = 2, ONE_TENSOR(9000), .eta_log2 = -66}, 9},
+        {"rademacher", {.family = SAM_DENSE_RADEMACHER, .seed = 3, ONE_TENSOR(700), .eta_log2 = -30}, 0},
+        {"rademacher-pool", {.family = SAM_DENSE_RADEMACHER, .log2_pool = 9, .seed = 4, ONE_TENSOR(401)}, 1},
+        {"gaussian", {.family = SAM_DENSE_GAUSSIAN, .seed = 5, ONE_TENSOR(700), .eta_log2 = -28}, 0},
     };
     int failed = hashes();
     for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++)
-        failed |= family_run(FAMILIES[i].name, &FAMILIES[i].spec);
+        failed |= family_run(FAMILIES[i].name, &FAMILIES[i].spec, FAMILIES[i].epoch);
     for (unsigned number = 0; number < 12; number++)
         failed |= update_run(number);
     return failed;

@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "seed/code.h"
 #include "seed/directions/directions.h"
+#include "seed/numbering.h"
 #include "seed/philox.h"
 #include "seed/sampler.h"
 #include "seed/update.h"
@@ -68,14 +69,15 @@ static sam_schedule_kind schedule_kind(const json_t *object, const char *name)
 static sam_directions *open_family(const json_t *vector, uint64_t parameters, int eta_log2)
 {
     static const char *const NAMES[] = {"sketch", "rademacher", "gaussian"};
+    const sam_directions_tensor tensor = {0, 1, parameters};
     const sam_directions_spec spec = {
         .family = (sam_family)choice(vector, "family", NAMES, 3),
         .log2_k = (unsigned)integer(vector, "log2_k"),
         .log2_pool = (unsigned)integer(vector, "log2_pool"),
         .seed = hex(vector, "seed"),
-        .epoch = (uint32_t)integer(vector, "epoch"),
-        .parameters = parameters,
         .eta_log2 = eta_log2,
+        .tensors = &tensor,
+        .tensor_count = 1,
     };
     sam_directions *directions = sam_directions_new(&spec);
     assert_non_null(directions);
@@ -163,6 +165,13 @@ static void schedules_give_their_golden_shares(void **state)
     assert_int_equal(index, 16);
 }
 
+static void check_walk(const sam_directions *directions, sam_direction probe, uint64_t wanted)
+{
+    const sam_directions_spec *spec = sam_directions_get_spec(directions);
+    const sam_walk walk = sam_walk_of(spec->seed, probe.epoch);
+    assert_int_equal(sam_walk_at(&walk, probe.number, sam_directions_log2_size(spec)), wanted);
+}
+
 static void probes_point_where_the_golden_ones_do(void **state)
 {
     size_t index, i;
@@ -172,7 +181,9 @@ static void probes_point_where_the_golden_ones_do(void **state)
         uint64_t first = hex(vector, "first");
         sam_directions *directions = open_family(vector, 1000, -20);
         float z[40];
-        sam_directions_probe(directions, hex(vector, "probe"), first, 40, z);
+        const sam_direction probe = {(uint32_t)integer(vector, "epoch"), hex(vector, "probe")};
+        assert_true(sam_directions_set_epochs(directions, probe.epoch + 1));
+        sam_directions_probe(directions, probe, first, 40, z);
         float unit = sam_directions_sized(directions) ? 32.0f : 1.0f;
         json_array_foreach(member(vector, "z"), i, wanted)
         {
@@ -180,7 +191,7 @@ static void probes_point_where_the_golden_ones_do(void **state)
                 fail_msg("probe vector %zu, element %zu: %g", index, i, (double)z[i]);
         }
         if (strcmp(text(vector, "family"), "sketch") == 0)
-            assert_int_equal(sam_directions_walk(directions, hex(vector, "probe")), hex(vector, "direction"));
+            check_walk(directions, probe, hex(vector, "direction"));
         sam_directions_free(directions);
     }
     assert_int_equal(index, 18);
@@ -227,12 +238,13 @@ static void minibatches_hold_their_golden_examples(void **state)
 
 /* ---- whole runs ---- */
 
-static void check_state_digest(const sam_directions *directions, const char *wanted, size_t run, size_t round)
+/* `length` bytes at the end: a golden run has one epoch, whose state is the last. */
+static void check_state_digest(const sam_directions *directions, size_t length, const char *wanted, size_t run,
+                               size_t round)
 {
-    size_t length = (size_t)sam_directions_state_bytes(directions);
     uint8_t *bytes = malloc(length);
     assert_non_null(bytes);
-    sam_directions_state_read(directions, 0, length, bytes);
+    sam_directions_state_read(directions, sam_directions_state_bytes(directions) - length, length, bytes);
     sam_digest digest;
     char digits[SAM_DIGEST_HEX];
     sam_digest_of(&digest, bytes, length);
@@ -253,8 +265,9 @@ static void check_amounts(const json_t *wanted, const int64_t *amounts, size_t r
 }
 
 static void check_round(const json_t *run, size_t number, size_t i, sam_update_state *carried,
-                        sam_directions *directions)
+                        sam_directions *directions, size_t state_bytes)
 {
+    uint32_t epoch = (uint32_t)integer(run, "epoch");
     const json_t *round = json_array_get(member(run, "rounds"), i);
     const sam_update_spec spec = update_spec(run);
     uint64_t r = hex(run, "first_round") + i;
@@ -268,9 +281,9 @@ static void check_round(const json_t *run, size_t number, size_t i, sam_update_s
     assert_int_equal(carried->rounds_seen, integer(round, "rounds_seen"));
     check_amounts(member(round, "amounts"), amounts, number, i);
     for (size_t m = 0; m < ROUND_CODES; m++)
-        moves[m] = (sam_move){r * ROUND_CODES + m, amounts[m]};
+        moves[m] = (sam_move){{epoch, r * ROUND_CODES + m}, amounts[m]};
     assert_true(sam_directions_move(directions, moves, ROUND_CODES));
-    check_state_digest(directions, text(round, "digest"), number, i);
+    check_state_digest(directions, state_bytes, text(round, "digest"), number, i);
 }
 
 static void check_weights(const json_t *weights, const sam_directions *directions, size_t run)
@@ -298,9 +311,10 @@ static void whole_runs_agree_in_every_round_and_weight(void **state)
         assert_int_equal(integer(run, "slots") * integer(run, "probes"), ROUND_CODES);
         sam_directions *directions =
             open_family(run, (uint64_t)integer(run, "parameters"), (int)integer(run, "eta_log2"));
+        size_t state_bytes = (size_t)sam_directions_state_bytes(directions);
         sam_update_state carried = {0};
         for (size_t i = 0; i < json_array_size(member(run, "rounds")); i++)
-            check_round(run, number, i, &carried, directions);
+            check_round(run, number, i, &carried, directions, state_bytes);
         check_weights(member(run, "weights"), directions, number);
         sam_directions_free(directions);
     }

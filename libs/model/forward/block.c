@@ -19,12 +19,12 @@ typedef struct block {
     size_t columns;       /* of them, padded */
 } block;
 
-static size_t tensor(const block *b, sam_role role)
+static size_t tensor(const block *b, sam_tensor_role role)
 {
     return role == NO_BIAS ? SAM_NO_TENSOR : sam_model_tensor_with(b->engine->model, role, b->number);
 }
 
-static sam_product product(const block *b, sam_role matrix, sam_role bias, sam_activation out)
+static sam_product product(const block *b, sam_tensor_role matrix, sam_tensor_role bias, sam_activation out)
 {
     sam_product made = {.tensor = tensor(b, matrix), .bias = tensor(b, bias)};
     for (unsigned v = 0; v < b->engine->variants; v++)
@@ -33,7 +33,7 @@ static sam_product product(const block *b, sam_role matrix, sam_role bias, sam_a
 }
 
 /* One product of x, which is packed for it. */
-static void apply(const block *b, sam_role matrix, sam_activation x, sam_activation out)
+static void apply(const block *b, sam_tensor_role matrix, sam_activation x, sam_activation out)
 {
     const sam_column_step pack = {.pack = true, .x = x};
     const sam_product one = product(b, matrix, NO_BIAS, out);
@@ -42,7 +42,7 @@ static void apply(const block *b, sam_role matrix, sam_activation x, sam_activat
 }
 
 /* Takes the residual into a half of the block: packs its norm. `add`: first adds what the half before left. */
-static void enter(const block *b, bool add, sam_role norm, size_t columns)
+static void enter(const block *b, bool add, sam_tensor_role norm, size_t columns)
 {
     sam_column_step step = {.add = add, .pack = true, .x = SAM_ACT_NORMED};
     switch (b->plan->norm_place) {

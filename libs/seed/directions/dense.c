@@ -1,7 +1,8 @@
-/* dense: the papers' full-space directions, one 32-bit integer G[i] for each parameter.
+/* dense: the papers' full-space directions, one 32-bit integer G[i] for each parameter, whatever the epoch.
  *
- * A probe has a seed of its own; its elements come from Philox under that key: +-1 from one bit each (rademacher), or
- * Q[byte] / 32 through a table of normal quantiles (gaussian). theta[i] = base[i] + eta * G[i] (gaussian: eta / 32).
+ * A probe, by its epoch and number, has a seed of its own; its elements come from Philox under that key: +-1 from one
+ * bit each (rademacher), or Q[byte] / 32 through a table of normal quantiles (gaussian). theta[i] = base[i] + eta *
+ * G[i] (gaussian: eta / 32).
  */
 #include "seed/directions/family.h"
 #include "seed/directions/signs.h"
@@ -25,37 +26,51 @@ static int32_t quantile(unsigned byte)
     return byte >= 128 ? QUANTILE[byte - 128] : -QUANTILE[127 - byte];
 }
 
-static bool dense_open(sam_directions *directions)
+static bool dense_spec_holds(const sam_directions_spec *spec)
 {
-    directions->state = calloc((size_t)directions->spec.parameters, sizeof(int32_t));
-    return directions->state != NULL;
+    return spec->log2_pool <= 62;
 }
 
-static void dense_close(sam_directions *directions)
+static unsigned dense_log2_size(const sam_directions_spec *spec)
 {
-    free(directions->state);
+    return spec->log2_pool;
 }
 
-static void dense_reset(sam_directions *directions)
+static uint64_t dense_count(const sam_directions *directions)
 {
-    memset(directions->state, 0, (size_t)directions->spec.parameters * sizeof(int32_t));
+    return directions->parameters;
 }
 
-static uint64_t probe_seed(const sam_directions *directions, uint64_t probe)
+static void *dense_open(const sam_directions *directions, uint32_t epoch)
 {
-    uint64_t number = directions->spec.log2_pool == 0 ? probe : sam_directions_walk(directions, probe);
+    (void)epoch;
+    return calloc((size_t)directions->parameters, sizeof(int32_t));
+}
+
+static void dense_get(const sam_directions *directions, const void *state, uint64_t first, size_t count,
+                      int64_t *values)
+{
+    (void)directions;
+    const int32_t *g = (const int32_t *)state + first;
+    for (size_t i = 0; i < count; i++)
+        values[i] = g[i];
+}
+
+static void dense_set(const sam_directions *directions, void *state, const int64_t *values)
+{
+    int32_t *g = state;
+    for (uint64_t i = 0; i < directions->parameters; i++)
+        g[i] = values == NULL ? 0 : (int32_t)(uint32_t)(uint64_t)values[i];
+}
+
+/* ---- probes ---- */
+
+static uint64_t probe_seed(const sam_directions *directions, sam_direction_walk *walk, sam_direction probe)
+{
+    uint64_t number = directions->spec.log2_pool == 0 ? probe.number : sam_direction_index(walk, directions, probe);
     uint32_t words[4];
-    sam_philox(words, directions->spec.seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, directions->spec.epoch));
+    sam_philox(words, directions->spec.seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
     return words[0] | (uint64_t)words[1] << 32;
-}
-
-/* The block of 128 signs, as two words. */
-static void sign_block(uint64_t seed, uint64_t block, uint64_t signs[2])
-{
-    uint32_t words[4];
-    sam_philox(words, seed, sam_counter(block, SAM_STREAM_DIRECTION, 0));
-    signs[0] = words[0] | (uint64_t)words[1] << 32;
-    signs[1] = words[2] | (uint64_t)words[3] << 32;
 }
 
 /* The block of 16 gaussian elements. */
@@ -66,6 +81,8 @@ static void quantile_block(uint64_t seed, uint64_t block, int32_t values[16])
     for (unsigned j = 0; j < 16; j++)
         values[j] = quantile(words[j / 4] >> (8 * (j % 4)) & 0xff);
 }
+
+/* ---- moves ---- */
 
 static void subtract(int32_t *g, int64_t amount, int32_t z)
 {
@@ -80,140 +97,122 @@ static void move_gaussian_block(int32_t *g, uint64_t count, uint64_t seed, uint6
         subtract(&g[j], amount, z[j]);
 }
 
-/* Blocks outside, moves inside: a block stays in cache while every move passes over it. */
-static bool gaussian_move(sam_directions *directions, const sam_move *moves, size_t count)
+static size_t gaussian_scratch(const sam_directions *directions, size_t moves)
 {
-    uint64_t *seeds = calloc(count, sizeof *seeds);
-    if (seeds == NULL)
-        return false;
+    (void)directions;
+    return moves * sizeof(uint64_t);
+}
+
+/* Blocks outside, moves inside: a block stays in cache while every move passes over it. */
+static void gaussian_move(const sam_directions *directions, void *state, const sam_move *moves, size_t count,
+                          void *scratch)
+{
+    uint64_t *seeds = scratch;
+    sam_direction_walk walk = {0};
     for (size_t m = 0; m < count; m++)
-        seeds[m] = probe_seed(directions, moves[m].probe);
-    uint64_t parameters = directions->spec.parameters;
+        seeds[m] = probe_seed(directions, &walk, moves[m].direction);
+    uint64_t parameters = directions->parameters;
     for (uint64_t first = 0; first < parameters; first += 16) {
-        int32_t *g = (int32_t *)directions->state + first;
+        int32_t *g = (int32_t *)state + first;
         uint64_t size = parameters - first < 16 ? parameters - first : 16;
         for (size_t m = 0; m < count; m++)
             move_gaussian_block(g, size, seeds[m], first / 16, moves[m].amount);
     }
-    free(seeds);
-    return true;
 }
 
-static bool rademacher_move(sam_directions *directions, const sam_move *moves, size_t count)
+static void rademacher_move(const sam_directions *directions, void *state, const sam_move *moves, size_t count,
+                            void *scratch)
 {
+    (void)scratch;
     const sam_sign_kernel *kernel = sam_sign_kernel_best();
+    sam_direction_walk walk = {0};
     uint64_t seeds[SAM_SIGN_BATCH];
     uint32_t amounts[SAM_SIGN_BATCH];
     for (size_t at = 0; at < count; at += SAM_SIGN_BATCH) {
         size_t size = count - at < SAM_SIGN_BATCH ? count - at : SAM_SIGN_BATCH;
         for (size_t m = 0; m < size; m++) {
-            seeds[m] = probe_seed(directions, moves[at + m].probe);
+            seeds[m] = probe_seed(directions, &walk, moves[at + m].direction);
             amounts[m] = (uint32_t)moves[at + m].amount;
         }
-        kernel->subtract(directions->state, directions->spec.parameters, seeds, amounts, size);
+        kernel->subtract(state, directions->parameters, seeds, amounts, size);
     }
-    return true;
 }
+
+/* ---- rows ---- */
 
 static void put_offsets(const sam_directions *directions, uint64_t first, size_t count, float unit,
                         sam_direction_row *row)
 {
-    const int32_t *g = (const int32_t *)directions->state + first;
+    const int32_t *g = (const int32_t *)directions->states[0] + first;
     for (size_t i = 0; i < count; i++)
         row->room[i] = (float)g[i] * unit;
     row->offset = row->room;
-    memset(row->offset_signs, 0, (count + 63) / 64 * sizeof *row->offset_signs);
+    memset(row->offset_signs, 0, SAM_SIGN_WORDS(count) * sizeof *row->offset_signs);
 }
 
-static void rademacher_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                           sam_direction_row *row)
+static void rademacher_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                           uint64_t first, size_t count, sam_direction_row *row)
 {
+    sam_direction_walk walk = {0};
     put_offsets(directions, first, count, directions->eta, row);
-    if (probe == NULL)
-        return;
-    uint64_t seed = probe_seed(directions, *probe);
-    memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
-    uint64_t signs[2] = {0, 0};
-    for (size_t i = 0; i < count; i++) {
-        uint64_t at = first + i;
-        if (i == 0 || at % 128 == 0)
-            sign_block(seed, at / 128, signs);
-        row->probe_signs[i / 64] |= (signs[at / 64 % 2] >> (at % 64) & 1) << (i % 64);
+    for (size_t p = 0; p < probe_count; p++) {
+        const sam_sign_stream stream = {probe_seed(directions, &walk, probes[p]), SAM_STREAM_DIRECTION, 0};
+        sam_signs_draw(&stream, first, count, row->probe_signs + p * SAM_SIGN_WORDS(count));
     }
 }
 
-static void gaussian_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                         sam_direction_row *row)
+static void put_quantiles(uint64_t seed, uint64_t first, size_t count, uint64_t *signs, float *sizes)
 {
-    put_offsets(directions, first, count, directions->eta / GAUSSIAN_UNIT, row);
-    if (probe == NULL)
-        return;
-    uint64_t seed = probe_seed(directions, *probe);
-    memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
+    memset(signs, 0, SAM_SIGN_WORDS(count) * sizeof *signs);
     int32_t z[16] = {0};
     for (size_t i = 0; i < count; i++) {
         uint64_t at = first + i;
         if (i == 0 || at % 16 == 0)
             quantile_block(seed, at / 16, z);
         int32_t value = z[at % 16];
-        row->probe_signs[i / 64] |= (uint64_t)(value < 0) << (i % 64);
-        row->probe_sizes[i] = (float)(value < 0 ? -value : value) / GAUSSIAN_UNIT;
+        signs[i / 64] |= (uint64_t)(value < 0) << (i % 64);
+        sizes[i] = (float)(value < 0 ? -value : value) / GAUSSIAN_UNIT;
     }
 }
 
-static uint64_t dense_state_bytes(const sam_directions *directions)
+static void gaussian_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                         uint64_t first, size_t count, sam_direction_row *row)
 {
-    return directions->spec.parameters * sizeof(int32_t);
-}
-
-static void dense_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out)
-{
-    const int32_t *g = directions->state;
-    for (size_t i = 0; i < length; i++) {
-        uint64_t at = offset + i;
-        out[i] = (uint8_t)((uint32_t)g[at / 4] >> (8 * (at % 4)));
-    }
-}
-
-static void dense_state_get(const sam_directions *directions, int64_t *values)
-{
-    const int32_t *g = directions->state;
-    for (uint64_t i = 0; i < directions->spec.parameters; i++)
-        values[i] = g[i];
-}
-
-static void dense_state_set(sam_directions *directions, const int64_t *values)
-{
-    int32_t *g = directions->state;
-    for (uint64_t i = 0; i < directions->spec.parameters; i++)
-        g[i] = (int32_t)(uint32_t)(uint64_t)values[i];
+    sam_direction_walk walk = {0};
+    put_offsets(directions, first, count, directions->eta / GAUSSIAN_UNIT, row);
+    for (size_t p = 0; p < probe_count; p++)
+        put_quantiles(probe_seed(directions, &walk, probes[p]), first, count,
+                      row->probe_signs + p * SAM_SIGN_WORDS(count), row->probe_sizes + p * count);
 }
 
 const sam_direction_family sam_family_rademacher = {
     .name = "dense rademacher",
+    .width = sizeof(int32_t),
+    .one_state = true,
+    .spec_holds = dense_spec_holds,
+    .log2_size = dense_log2_size,
+    .count = dense_count,
     .open = dense_open,
-    .close = dense_close,
-    .reset = dense_reset,
+    .close = free,
+    .get = dense_get,
+    .set = dense_set,
     .move = rademacher_move,
     .row = rademacher_row,
-    .state_bytes = dense_state_bytes,
-    .state_read = dense_state_read,
-    .width = sizeof(int32_t),
-    .state_get = dense_state_get,
-    .state_set = dense_state_set,
 };
 
 const sam_direction_family sam_family_gaussian = {
     .name = "dense gaussian",
+    .sized = true,
+    .width = sizeof(int32_t),
+    .one_state = true,
+    .spec_holds = dense_spec_holds,
+    .log2_size = dense_log2_size,
+    .count = dense_count,
     .open = dense_open,
-    .close = dense_close,
-    .reset = dense_reset,
+    .close = free,
+    .get = dense_get,
+    .set = dense_set,
+    .scratch = gaussian_scratch,
     .move = gaussian_move,
     .row = gaussian_row,
-    .state_bytes = dense_state_bytes,
-    .state_read = dense_state_read,
-    .width = sizeof(int32_t),
-    .state_get = dense_state_get,
-    .state_set = dense_state_set,
-    .sized = true,
 };

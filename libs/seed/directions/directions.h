@@ -1,15 +1,22 @@
 /* What a seed means: the family of directions of a run, and the integer state that a log adds up to.
  *
- *     sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 20, .seed = 7, .parameters = d, .eta_log2 = -30};
+ *     sam_directions_tensor tensors[] = {{.start = 0, .rows = 1, .columns = 576}, {576, 1536, 576}};
+ *     sam_directions_spec spec = {
+ *         .family = SAM_SKETCH, .log2_k = 20, .seed = 7, .eta_log2 = -30, .tensors = tensors, .tensor_count = 2};
  *     sam_directions *directions = sam_directions_new(&spec);            // NULL: memory is out
- *     sam_move moves[] = {{.probe = 0, .amount = 1200}, {.probe = 1, .amount = -700}};
- *     sam_directions_move(directions, moves, 2);                         // theta -= eta * amount * z_probe
+ *     sam_move moves[] = {{.direction = {0, 12}, .amount = 1200}, {.direction = {0, 13}, .amount = -700}};
+ *     sam_directions_move(directions, moves, 2);                         // theta -= eta * amount * z
  *     sam_directions_weights(directions, first, count, base, theta);     // theta = base + state, exact
+ *     sam_directions_free(directions);
  *
- * A family is one table of functions (struct sam_direction_family): adding one adds a file. `sketch` keeps K integers
- * for any number of parameters and probes; `dense` keeps one integer for each parameter.
+ * A direction is a number within an epoch, and an epoch is a basis of its own. Families that need a basis keep one
+ * state for each epoch that has begun, and what they add to a weight is the sum over epochs; others keep one state for
+ * all epochs, since their integers add up. A new run has begun epoch 0.
+ *
+ * A family is one table of functions (family.h): adding one adds a file. `sketch` keeps K integers for each epoch, for
+ * any number of parameters and probes; `dense` keeps one integer for each parameter.
  * State and weights: exact-zone.md sections 2 and 5. Integers wrap, so moves commute and can be taken out again.
- * Thread safety: reading is safe from many threads while nobody moves.
+ * Thread safety: reading is safe from many threads while nobody moves, resets or sets.
  */
 #ifndef SAM_SEED_DIRECTIONS_H
 #define SAM_SEED_DIRECTIONS_H
@@ -22,47 +29,69 @@ typedef enum sam_family { SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN }
 
 #define SAM_SKETCH_LOG2_K_MIN 6u
 #define SAM_SKETCH_LOG2_K_MAX 26u
+#define SAM_EPOCHS_MAX        4096u
+
+/* One tensor that trains. A vector is one row. */
+typedef struct sam_directions_tensor {
+    uint64_t start; /* number of its first parameter among those that train; row-major from there */
+    uint64_t rows, columns;
+} sam_directions_tensor;
 
 typedef struct sam_directions_spec {
     sam_family family;
-    unsigned log2_k;     /* sketch: K = 2^log2_k coordinates */
-    unsigned log2_pool;  /* dense: 0, or a pool of 2^log2_pool seeds */
-    uint64_t seed;       /* of the run */
-    uint32_t epoch;      /* basis epoch */
-    uint64_t parameters; /* that train, in canonical order */
-    int eta_log2;        /* eta = 2^eta_log2 */
+    unsigned log2_k;                      /* sketch: K = 2^log2_k coordinates */
+    unsigned log2_pool;                   /* dense: 0, or a pool of 2^log2_pool seeds */
+    uint64_t seed;                        /* of the run */
+    int eta_log2;                         /* eta = 2^eta_log2 */
+    const sam_directions_tensor *tensors; /* in canonical order: each starts where the one before it ends */
+    size_t tensor_count;
 } sam_directions_spec;
 
+typedef struct sam_direction {
+    uint32_t epoch;
+    uint64_t number;
+} sam_direction;
+
 typedef struct sam_move {
-    uint64_t probe; /* number in the run */
+    sam_direction direction;
     int64_t amount; /* theta -= eta * amount * z */
 } sam_move;
 
+#define SAM_SIGN_WORDS(count) (((count) + 63) / 64)
+
 /* One stretch of parameters as the fast path wants it: everything about parameter first + i in column i, signs as bits
- * (1: minus; bit i mod 64 of word i / 64). The caller gives room for `count` floats and (count + 63) / 64 words each.
- */
+ * (1: minus; bit i mod 64 of word i / 64). The caller gives the room. */
 typedef struct sam_direction_row {
-    const float *offset; /* set by the call: what the state adds, before offset_signs. In `room`, or in the state
-                            itself: valid until the next move */
-    float *room;
-    uint64_t *offset_signs;
-    uint64_t *probe_signs; /* of z; not written when no probe is asked for */
-    float *probe_sizes;    /* |z|; written only by families whose sizes differ (sam_directions_sized) */
+    const float *offset;    /* set by the call: what the state adds, before offset_signs. In `room`, or in the state
+                               itself: valid until the next move */
+    float *room;            /* [count] */
+    uint64_t *offset_signs; /* [SAM_SIGN_WORDS(count)] */
+    uint64_t *probe_signs;  /* [probes][SAM_SIGN_WORDS(count)], of each z; not written when there are no probes */
+    float *probe_sizes; /* [probes][count], |z|; written only by families whose sizes differ (sam_directions_sized) */
 } sam_direction_row;
 
 typedef struct sam_directions sam_directions;
 
+/* Copies the spec. NULL: memory is out, or the spec is out of range. */
 sam_directions *sam_directions_new(const sam_directions_spec *spec);
 void sam_directions_free(sam_directions *directions); /* NULL is fine */
 const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions);
-void sam_directions_reset(sam_directions *directions); /* the state of a run's start */
+uint64_t sam_directions_parameters(const sam_directions *directions); /* of all its tensors */
+void sam_directions_reset(sam_directions *directions);                /* the state of a run's start */
 
-/* Applies moves, any number at once; takes the cheapest way. False when memory is out: nothing has moved then. */
+/* Epochs [0, count) have begun. Setting opens the states of those that had not, at zero, and drops the states of those
+ * from `count` on, whose moves the caller has taken back. False when memory is out or there are more than
+ * SAM_EPOCHS_MAX: nothing has changed then. Fewer than before, but at least 1, never fails. */
+uint32_t sam_directions_epochs(const sam_directions *directions);
+bool sam_directions_set_epochs(sam_directions *directions, uint32_t count);
+
+/* Applies moves of any epochs, any number at once; takes the cheapest way. Begins the epochs they name and all before.
+ * False when memory is out: nothing has changed then. */
 bool sam_directions_move(sam_directions *directions, const sam_move *moves, size_t count);
 
-/* Parameters [first, first + count) of the state, and of probe `*probe` where it is not NULL. */
-void sam_directions_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                        sam_direction_row *row);
+/* Parameters [first, first + count) of the state, and of probes, whose epochs have begun. */
+void sam_directions_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                        uint64_t first, size_t count, sam_direction_row *row);
 bool sam_directions_sized(const sam_directions *directions); /* are there sizes other than 1 */
 
 /* theta[i] = base[i] + what the state adds to parameter first + i: the published definition, the plain way. */
@@ -70,9 +99,10 @@ void sam_directions_weights(const sam_directions *directions, uint64_t first, si
                             float *theta);
 
 /* z[first..first + count) of a probe, the plain way. */
-void sam_directions_probe(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count, float *z);
+void sam_directions_probe(const sam_directions *directions, sam_direction probe, uint64_t first, size_t count,
+                          float *z);
 
-/* The state as little-endian integers, for digests and files. */
+/* The state as little-endian integers, for digests and files: epoch after epoch. */
 uint64_t sam_directions_state_bytes(const sam_directions *directions);
 void sam_directions_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out);
 
@@ -82,7 +112,10 @@ uint64_t sam_directions_state_count(const sam_directions *directions);
 void sam_directions_state_get(const sam_directions *directions, int64_t *values);
 void sam_directions_state_set(sam_directions *directions, const int64_t *values);
 
-/* The walk of section 2: k = (a n + c) mod 2^log2_size. */
-uint64_t sam_directions_walk(const sam_directions *directions, uint64_t probe);
+/* May a sum of many states of a run be formed in the state's own integers, by moving the sums of their amounts? */
+bool sam_directions_sums_fit(const sam_directions *directions);
+
+/* How many directions an epoch has, as sam_walk_at wants it; 0: as many as there are numbers, and nothing walks. */
+unsigned sam_directions_log2_size(const sam_directions_spec *spec);
 
 #endif

@@ -1,5 +1,6 @@
 #include "seed/directions/directions.h"
 
+#include "seed/numbering.h"
 #include "seed/philox.h"
 
 #include <setjmp.h>
@@ -14,13 +15,18 @@
 
 #define PARAMETERS 1500
 #define MOVES      50
+#define EPOCHS     3
+
+/* A vector, a matrix, and what is left as another. */
+static const sam_directions_tensor THREE[] = {{0, 1, 40}, {40, 20, 43}, {900, 6, 100}};
+#define TENSORS .tensors = THREE, .tensor_count = 3
 
 static const sam_directions_spec SPECS[] = {
-    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, .parameters = PARAMETERS, .eta_log2 = -20, .epoch = 2},
-    {.family = SAM_DENSE_RADEMACHER, .seed = 23, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, .parameters = PARAMETERS, .eta_log2 = -20},
-    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, .parameters = PARAMETERS, .eta_log2 = -20},
+    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, TENSORS, .eta_log2 = -20},
+    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, TENSORS, .eta_log2 = -20},
+    {.family = SAM_DENSE_RADEMACHER, .seed = 23, TENSORS, .eta_log2 = -20},
+    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, TENSORS, .eta_log2 = -20},
+    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, TENSORS, .eta_log2 = -20},
 };
 #define SPEC_COUNT (sizeof SPECS / sizeof SPECS[0])
 
@@ -34,7 +40,7 @@ static uint64_t draw(uint64_t *state) /* xorshift64 */
 static void draw_moves(sam_move *moves, size_t count, uint64_t seed)
 {
     for (size_t m = 0; m < count; m++) {
-        moves[m].probe = draw(&seed) % 100000;
+        moves[m].direction = (sam_direction){(uint32_t)(draw(&seed) % EPOCHS), draw(&seed) % 100000};
         moves[m].amount = (int64_t)draw(&seed) >> (2 + draw(&seed) % 60);
     }
 }
@@ -43,6 +49,7 @@ static sam_directions *open(const sam_directions_spec *spec)
 {
     sam_directions *directions = sam_directions_new(spec);
     assert_non_null(directions);
+    assert_true(sam_directions_set_epochs(directions, EPOCHS));
     return directions;
 }
 
@@ -106,6 +113,8 @@ static void reset_is_the_state_of_a_start(void **state)
         draw_moves(moves, MOVES, 51);
         assert_true(sam_directions_move(used, moves, MOVES));
         sam_directions_reset(used);
+        assert_int_equal(sam_directions_epochs(used), 1);
+        sam_directions_set_epochs(fresh, 1);
         assert_same_state(used, fresh);
         float base = 0.1f, theta;
         sam_directions_weights(used, 77, 1, &base, &theta);
@@ -120,18 +129,24 @@ static int bit(const uint32_t words[4], uint64_t j)
     return (int)(words[j / 32] >> (j % 32) & 1);
 }
 
+static uint64_t walk(const sam_directions_spec *spec, sam_direction direction)
+{
+    const sam_walk walk = sam_walk_of(spec->seed, direction.epoch);
+    return sam_walk_at(&walk, direction.number, sam_directions_log2_size(spec));
+}
+
 /* Section 2, one element at a time. */
-static float plain_probe(const sam_directions *directions, uint64_t probe, uint64_t i)
+static float plain_probe(const sam_directions *directions, sam_direction probe, uint64_t i)
 {
     const sam_directions_spec *spec = sam_directions_get_spec(directions);
     uint32_t words[4];
     if (spec->family == SAM_SKETCH) {
-        sam_philox(words, spec->seed, sam_counter(i / 128, SAM_STREAM_SIGNS, spec->epoch));
-        uint64_t both = sam_directions_walk(directions, probe) & (i % ((uint64_t)1 << spec->log2_k));
+        sam_philox(words, spec->seed, sam_counter(i / 128, SAM_STREAM_SIGNS, probe.epoch));
+        uint64_t both = walk(spec, probe) & (i % ((uint64_t)1 << spec->log2_k));
         return (bit(words, i % 128) + __builtin_popcountll(both)) % 2 == 0 ? 1.0f : -1.0f;
     }
-    uint64_t number = spec->log2_pool == 0 ? probe : sam_directions_walk(directions, probe);
-    sam_philox(words, spec->seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, spec->epoch));
+    uint64_t number = spec->log2_pool == 0 ? probe.number : walk(spec, probe);
+    sam_philox(words, spec->seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
     uint64_t key = words[0] | (uint64_t)words[1] << 32, block = spec->family == SAM_DENSE_GAUSSIAN ? 16 : 128;
     sam_philox(words, key, sam_counter(i / block, SAM_STREAM_DIRECTION, 0));
     if (block == 128)
@@ -159,15 +174,21 @@ static bool sign_at(const uint64_t *signs, size_t i)
     return (signs[i / 64] >> (i % 64) & 1) != 0;
 }
 
-static void check_row(const sam_directions *directions, uint64_t probe, uint64_t first, size_t count)
+#define PROBES 3
+
+static void check_row(const sam_directions *directions, uint64_t number, uint64_t first, size_t count)
 {
-    float room[PARAMETERS], sizes[PARAMETERS];
-    uint64_t offset_signs[PARAMETERS / 64 + 1], probe_signs[PARAMETERS / 64 + 1];
+    const sam_direction probes[PROBES] = {{0, number}, {0, number + 1}, {2, number}};
+    float room[PARAMETERS], sizes[PROBES * PARAMETERS];
+    uint64_t offset_signs[SAM_SIGN_WORDS(PARAMETERS)], probe_signs[PROBES * SAM_SIGN_WORDS(PARAMETERS)];
     sam_direction_row row = {NULL, room, offset_signs, probe_signs, sizes};
-    sam_directions_row(directions, &probe, first, count, &row);
+    sam_directions_row(directions, probes, PROBES, first, count, &row);
     for (size_t i = 0; i < count; i++) {
-        float size = sam_directions_sized(directions) ? sizes[i] : 1.0f;
-        check_element(directions, sign_at(probe_signs, i) ? -size : size, plain_probe(directions, probe, first + i));
+        for (size_t p = 0; p < PROBES; p++) {
+            float size = sam_directions_sized(directions) ? sizes[p * count + i] : 1.0f;
+            bool minus = sign_at(probe_signs + p * SAM_SIGN_WORDS(count), i);
+            check_element(directions, minus ? -size : size, plain_probe(directions, probes[p], first + i));
+        }
         float zero = 0, theta, added = sign_at(offset_signs, i) ? -row.offset[i] : row.offset[i];
         sam_directions_weights(directions, first + i, 1, &zero, &theta);
         assert_true(theta == added);
@@ -198,10 +219,10 @@ static void a_move_goes_along_its_probe(void **state)
     (void)state;
     for (size_t s = 0; s < SPEC_COUNT; s++) {
         sam_directions *directions = open(&SPECS[s]);
-        const sam_move move = {12345, -3};
+        const sam_move move = {{(uint32_t)s % EPOCHS, 12345}, -3};
         float z[PARAMETERS], base[PARAMETERS] = {0}, theta[PARAMETERS];
         assert_true(sam_directions_move(directions, &move, 1));
-        sam_directions_probe(directions, move.probe, 0, PARAMETERS, z);
+        sam_directions_probe(directions, move.direction, 0, PARAMETERS, z);
         sam_directions_weights(directions, 0, PARAMETERS, base, theta);
         for (size_t i = 0; i < PARAMETERS; i++)
             assert_true(theta[i] == ldexpf(3 * z[i], -20));
@@ -209,16 +230,149 @@ static void a_move_goes_along_its_probe(void **state)
     }
 }
 
+static void the_same_number_in_another_epoch_is_another_direction(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]);
+        float z[2][PARAMETERS];
+        for (uint32_t epoch = 0; epoch < 2; epoch++)
+            sam_directions_probe(directions, (sam_direction){epoch, 77}, 0, PARAMETERS, z[epoch]);
+        assert_memory_not_equal(z[0], z[1], sizeof z[0]);
+        sam_directions_free(directions);
+    }
+}
+
+/* Moves of one epoch alone. */
+static sam_directions *open_moved(const sam_directions_spec *spec, const sam_move *moves, uint32_t epoch)
+{
+    sam_directions *directions = open(spec);
+    for (size_t m = 0; m < MOVES; m++)
+        if (moves[m].direction.epoch == epoch)
+            assert_true(sam_directions_move(directions, &moves[m], 1));
+    return directions;
+}
+
+static void the_state_is_the_sum_of_what_each_epoch_moved(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 81 + s);
+        sam_directions *all = open(&SPECS[s]), *sum = open(&SPECS[s]);
+        assert_true(sam_directions_move(all, moves, MOVES));
+        size_t count = (size_t)sam_directions_state_count(all);
+        int64_t *added = calloc(count, sizeof *added), *values = calloc(count, sizeof *values);
+        for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
+            sam_directions *alone = open_moved(&SPECS[s], moves, epoch);
+            sam_directions_state_get(alone, values);
+            for (size_t i = 0; i < count; i++)
+                added[i] = (int64_t)((uint64_t)added[i] + (uint64_t)values[i]);
+            sam_directions_free(alone);
+        }
+        sam_directions_state_set(sum, added);
+        assert_same_state(all, sum);
+        free(added);
+        free(values);
+        sam_directions_free(all);
+        sam_directions_free(sum);
+    }
+}
+
+static void sketch_weights_add_the_parts_of_the_epochs_in_their_order(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < 2; s++) {
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 91 + s);
+        sam_directions *all = open(&SPECS[s]);
+        assert_true(sam_directions_move(all, moves, MOVES));
+        static float zeros[PARAMETERS], part[PARAMETERS], sum[PARAMETERS], theta[PARAMETERS];
+        for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
+            sam_directions *alone = open_moved(&SPECS[s], moves, epoch);
+            sam_directions_weights(alone, 0, PARAMETERS, zeros, part);
+            for (size_t i = 0; i < PARAMETERS; i++)
+                sum[i] = epoch == 0 ? part[i] : sum[i] + part[i];
+            sam_directions_free(alone);
+        }
+        sam_directions_weights(all, 0, PARAMETERS, zeros, theta);
+        for (size_t i = 0; i < PARAMETERS; i++)
+            assert_true(theta[i] == sum[i]);
+        sam_directions_free(all);
+    }
+}
+
+static void a_state_is_exported_epoch_after_epoch(void **state)
+{
+    (void)state;
+    const sam_move early = {{0, 5}, 100}, late = {{2, 6}, 300};
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = sam_directions_new(&SPECS[s]);
+        uint64_t each = sam_directions_state_count(directions);
+        assert_true(sam_directions_move(directions, &early, 1));
+        assert_int_equal(sam_directions_epochs(directions), 1);
+        assert_true(sam_directions_move(directions, &late, 1));
+        assert_int_equal(sam_directions_epochs(directions), 3);
+        bool one = SPECS[s].family != SAM_SKETCH;
+        assert_int_equal(sam_directions_state_count(directions), one ? each : 3 * each);
+        int64_t *values = calloc((size_t)(3 * each), sizeof *values);
+        sam_directions_state_get(directions, values);
+        for (uint64_t i = 0; i < each && !one; i++)
+            assert_true(llabs(values[i]) == 100 && values[each + i] == 0 && llabs(values[2 * each + i]) == 300);
+        free(values);
+        sam_directions_free(directions);
+    }
+}
+
+static void an_epoch_that_is_taken_back_leaves_the_state_of_before(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]), *before = open(&SPECS[s]);
+        sam_move moves[MOVES];
+        draw_moves(moves, MOVES, 101 + s);
+        assert_true(sam_directions_move(directions, moves, MOVES));
+        assert_true(sam_directions_move(before, moves, MOVES));
+        const sam_move later = {{7, 3}, 1000}, back = {{7, 3}, -1000};
+        assert_true(sam_directions_move(directions, &later, 1));
+        assert_int_equal(sam_directions_epochs(directions), 8);
+        assert_true(sam_directions_move(directions, &back, 1));
+        assert_true(sam_directions_set_epochs(directions, EPOCHS));
+        assert_same_state(directions, before);
+        sam_directions_free(directions);
+        sam_directions_free(before);
+    }
+}
+
+static void epochs_out_of_range_change_nothing(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < SPEC_COUNT; s++) {
+        sam_directions *directions = open(&SPECS[s]), *untouched = open(&SPECS[s]);
+        const sam_move moves[] = {{{1, 3}, 1000}, {{SAM_EPOCHS_MAX, 3}, 1000}, {{UINT32_MAX, 3}, 1000}};
+        assert_false(sam_directions_move(directions, moves, 2));
+        assert_false(sam_directions_move(directions, moves, 3));
+        assert_false(sam_directions_set_epochs(directions, 0));
+        assert_false(sam_directions_set_epochs(directions, SAM_EPOCHS_MAX + 1));
+        assert_int_equal(sam_directions_epochs(directions), EPOCHS);
+        assert_same_state(directions, untouched);
+        sam_directions_free(directions);
+        sam_directions_free(untouched);
+    }
+}
+
 static void sketch_probes_are_orthogonal_over_whole_turns_of_k(void **state)
 {
     (void)state;
-    const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .seed = 3, .parameters = 640};
+    const sam_directions_tensor tensor = {0, 10, 64};
+    const sam_directions_spec spec = {
+        .family = SAM_SKETCH, .log2_k = 6, .seed = 3, .tensors = &tensor, .tensor_count = 1};
     sam_directions *directions = open(&spec);
     for (uint64_t a = 0; a < 64; a++)
         for (uint64_t b = 0; b <= a; b++) {
             float left[640], right[640], product = 0;
-            sam_directions_probe(directions, a, 0, 640, left);
-            sam_directions_probe(directions, b, 0, 640, right);
+            sam_directions_probe(directions, (sam_direction){1, a}, 0, 640, left);
+            sam_directions_probe(directions, (sam_direction){1, b}, 0, 640, right);
             for (size_t i = 0; i < 640; i++)
                 product += left[i] * right[i];
             assert_true(product == (a == b ? 640.0f : 0.0f));
@@ -250,18 +404,38 @@ static void specs_out_of_range_are_refused(void **state)
 {
     (void)state;
     const sam_directions_spec bad[] = {
-        {.family = SAM_SKETCH, .log2_k = 5, .parameters = 10},
-        {.family = SAM_SKETCH, .log2_k = 27, .parameters = 10},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 0},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = UINT64_MAX},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = 1},
-        {.family = SAM_SKETCH, .log2_k = 10, .parameters = 10, .eta_log2 = -101},
-        {.family = SAM_DENSE_GAUSSIAN, .parameters = 10, .log2_pool = 63},
-        {.family = (sam_family)7, .parameters = 10},
+        {.family = SAM_SKETCH, .log2_k = 5, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 27, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = 1, TENSORS},
+        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = -101, TENSORS},
+        {.family = SAM_DENSE_GAUSSIAN, .log2_pool = 63, TENSORS},
+        {.family = (sam_family)7, TENSORS},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_null(sam_directions_new(&bad[i]));
     sam_directions_free(NULL);
+}
+
+static void tensors_that_do_not_follow_one_another_are_refused(void **state)
+{
+    (void)state;
+    static const sam_directions_tensor BAD[][2] = {
+        {{1, 1, 5}, {6, 1, 5}},                   /* a gap before the first */
+        {{0, 2, 5}, {11, 1, 5}},                  /* and between two */
+        {{0, 2, 5}, {9, 1, 5}},                   /* they overlap */
+        {{0, 0, 5}, {0, 1, 5}},                   /* an empty one */
+        {{0, 1, 5}, {5, UINT64_MAX, UINT64_MAX}}, /* no model has so many */
+        {{0, 1, 5}, {5, (uint64_t)1 << 47, 2}},
+    };
+    for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
+        const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .tensors = BAD[i], .tensor_count = 2};
+        assert_null(sam_directions_new(&spec));
+    }
+    assert_null(sam_directions_new(&(sam_directions_spec){.family = SAM_SKETCH, .log2_k = 6}));
+    sam_directions *directions = open(&SPECS[0]);
+    assert_int_equal(sam_directions_parameters(directions), PARAMETERS);
+    assert_ptr_not_equal(sam_directions_get_spec(directions)->tensors, THREE);
+    sam_directions_free(directions);
 }
 
 int main(void)
@@ -272,9 +446,16 @@ int main(void)
         cmocka_unit_test(reset_is_the_state_of_a_start),
         cmocka_unit_test(rows_equal_the_plain_definition_at_any_offset),
         cmocka_unit_test(a_move_goes_along_its_probe),
+        cmocka_unit_test(the_same_number_in_another_epoch_is_another_direction),
+        cmocka_unit_test(the_state_is_the_sum_of_what_each_epoch_moved),
+        cmocka_unit_test(sketch_weights_add_the_parts_of_the_epochs_in_their_order),
+        cmocka_unit_test(a_state_is_exported_epoch_after_epoch),
+        cmocka_unit_test(an_epoch_that_is_taken_back_leaves_the_state_of_before),
+        cmocka_unit_test(epochs_out_of_range_change_nothing),
         cmocka_unit_test(sketch_probes_are_orthogonal_over_whole_turns_of_k),
         cmocka_unit_test(state_is_read_the_same_in_pieces),
         cmocka_unit_test(specs_out_of_range_are_refused),
+        cmocka_unit_test(tensors_that_do_not_follow_one_another_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 #define TILE  (128 * LANES)
 #define GROUP 4 /* directions between a load and a store of a sum */
 
+#define PIECE_BLOCKS 16 /* that are drawn at once, before their bits are moved to where they belong */
+
 /* Written once in plain C that compilers turn into vectors, compiled for more than one instruction set. */
 #define INLINE static inline __attribute__((always_inline))
 
@@ -19,15 +21,15 @@ typedef struct sign_tile {
     lanes minus[4][32];    /* [word][bit], the same lanes: the sum of the amounts whose sign is -1 there */
 } sign_tile;
 
-/* The words of LANES blocks, the first a multiple of LANES: sam_philox in every lane. */
-INLINE void draw_words(lanes words[4], uint64_t seed, uint64_t first)
+/* The words of LANES blocks: sam_philox in every lane. */
+INLINE void draw_words(uint32_t x[4][LANES], const sam_sign_stream *stream, uint64_t first)
 {
-    uint32_t x[4][LANES], left_key = (uint32_t)seed, right_key = (uint32_t)(seed >> 32);
+    uint32_t left_key = (uint32_t)stream->key, right_key = (uint32_t)(stream->key >> 32);
     for (uint32_t i = 0; i < LANES; i++) {
-        x[0][i] = (uint32_t)first + i;
-        x[1][i] = (uint32_t)(first >> 32);
-        x[2][i] = SAM_STREAM_DIRECTION;
-        x[3][i] = 0;
+        x[0][i] = (uint32_t)(first + i);
+        x[1][i] = (uint32_t)((first + i) >> 32);
+        x[2][i] = stream->stream;
+        x[3][i] = stream->part;
     }
     for (int round = 0; round < 10; round++) {
 #pragma GCC unroll 1 /* left a loop, so that it becomes vectors */
@@ -41,7 +43,18 @@ INLINE void draw_words(lanes words[4], uint64_t seed, uint64_t first)
         left_key += 0x9E3779B9u;
         right_key += 0xBB67AE85u;
     }
-    memcpy(words, x, sizeof x);
+}
+
+INLINE void draw(const sam_sign_stream *stream, uint64_t block, size_t blocks, uint64_t *signs)
+{
+    for (size_t at = 0; at < blocks; at += LANES) {
+        uint32_t x[4][LANES];
+        draw_words(x, stream, block + at);
+        for (size_t i = 0; i < LANES && at + i < blocks; i++) {
+            signs[2 * (at + i)] = x[0][i] | (uint64_t)x[1][i] << 32;
+            signs[2 * (at + i) + 1] = x[2][i] | (uint64_t)x[3][i] << 32;
+        }
+    }
 }
 
 /* Adds the amounts whose sign is -1, bit 31 of each word first. */
@@ -67,7 +80,9 @@ INLINE void add_batch(sign_tile *tile, const uint64_t *seeds, const uint32_t *am
     for (size_t at = 0; at < count; at += GROUP) {
         uint32_t group[GROUP] = {0};
         for (size_t m = 0; m < GROUP && at + m < count; m++) {
-            draw_words(tile->words[m], seeds[at + m], block);
+            uint32_t x[4][LANES];
+            draw_words(x, &(sam_sign_stream){seeds[at + m], SAM_STREAM_DIRECTION, 0}, block);
+            memcpy(tile->words[m], x, sizeof x);
             group[m] = amounts[at + m];
         }
         add_group(tile, group);
@@ -100,13 +115,18 @@ static bool runs_anywhere(void)
     return true;
 }
 
+static void draw_portable(const sam_sign_stream *stream, uint64_t block, size_t blocks, uint64_t *signs)
+{
+    draw(stream, block, blocks, signs);
+}
+
 static void subtract_portable(int32_t *g, uint64_t parameters, const uint64_t *seeds, const uint32_t *amounts,
                               size_t count)
 {
     subtract(g, parameters, seeds, amounts, count);
 }
 
-static const sam_sign_kernel PORTABLE = {"portable", runs_anywhere, subtract_portable};
+static const sam_sign_kernel PORTABLE = {"portable", runs_anywhere, draw_portable, subtract_portable};
 
 #if defined(__x86_64__)
 
@@ -115,13 +135,19 @@ static bool has_avx2(void)
     return __builtin_cpu_supports("avx2") != 0;
 }
 
+__attribute__((target("avx2"))) static void draw_avx2(const sam_sign_stream *stream, uint64_t block, size_t blocks,
+                                                      uint64_t *signs)
+{
+    draw(stream, block, blocks, signs);
+}
+
 __attribute__((target("avx2"))) static void subtract_avx2(int32_t *g, uint64_t parameters, const uint64_t *seeds,
                                                           const uint32_t *amounts, size_t count)
 {
     subtract(g, parameters, seeds, amounts, count);
 }
 
-static const sam_sign_kernel AVX2 = {"avx2", has_avx2, subtract_avx2};
+static const sam_sign_kernel AVX2 = {"avx2", has_avx2, draw_avx2, subtract_avx2};
 
 extern const sam_sign_kernel sam_signs_avx512;
 
@@ -147,4 +173,37 @@ const sam_sign_kernel *sam_sign_kernel_best(void)
         if (ALL[i]->runs_here())
             return ALL[i];
     return &PORTABLE;
+}
+
+/* Copies `count` bits that start at bit `first` of `bits` to the front of `out`. Reads whole words, up to the one that
+ * holds the last bit. */
+static void copy_bits(const uint64_t *bits, unsigned first, size_t count, uint64_t *out)
+{
+    const uint64_t *from = bits + first / 64;
+    unsigned shift = first % 64;
+    size_t last = (shift + count - 1) / 64; /* the word that holds the last bit */
+    for (size_t w = 0; w < (count + 63) / 64; w++) {
+        out[w] = from[w] >> shift;
+        if (shift != 0 && w + 1 <= last)
+            out[w] |= from[w + 1] << (64 - shift);
+    }
+}
+
+void sam_signs_draw(const sam_sign_stream *stream, uint64_t first, size_t count, uint64_t *out)
+{
+    const sam_sign_kernel *kernel = sam_sign_kernel_best();
+    if (first % 128 == 0 && count % 128 == 0) {
+        kernel->draw(stream, first / 128, count / 128, out);
+        return;
+    }
+    uint64_t drawn[2 * (PIECE_BLOCKS + 1)];
+    while (count > 0) {
+        unsigned skip = (unsigned)(first % 128);
+        size_t size = count < 128 * PIECE_BLOCKS ? count : 128 * PIECE_BLOCKS;
+        kernel->draw(stream, first / 128, (skip + size + 127) / 128, drawn);
+        copy_bits(drawn, skip, size, out);
+        first += size;
+        out += size / 64;
+        count -= size;
+    }
 }

@@ -89,6 +89,12 @@ INLINE void philox_round(philox_lanes *lanes, uint32_t left_key, uint32_t right_
     lanes->x[3] = left;
 }
 
+/* The lower halves of two vectors' lanes of 64 bits, side by side. */
+INLINE __m512i halves(__m512i low, __m512i high)
+{
+    return _mm512_mask_shuffle_epi32(low, ODD_LANES, high, _MM_PERM_CCAA);
+}
+
 /* The words of sixteen blocks under one key, the first block a multiple of sixteen; to [4][stride of GROUP]. */
 INLINE void draw_words(sign_tile *tile, size_t direction, const key_schedule *key, uint64_t first)
 {
@@ -102,10 +108,35 @@ INLINE void draw_words(sign_tile *tile, size_t direction, const key_schedule *ke
         philox_round(&even, key->left[round], key->right[round]);
         philox_round(&odd, key->left[round], key->right[round]);
     }
-    UNROLL for (size_t w = 0; w < 4; w++)
-    {
-        __m512i both = _mm512_mask_shuffle_epi32(even.x[w], ODD_LANES, odd.x[w], _MM_PERM_CCAA);
-        _mm512_store_si512(tile->words[w][direction], both);
+    UNROLL for (size_t w = 0; w < 4; w++) _mm512_store_si512(tile->words[w][direction], halves(even.x[w], odd.x[w]));
+}
+
+/* Eight blocks, from `first` on, as the sixteen words of their signs. */
+INLINE void draw_eight(const sam_sign_stream *stream, uint64_t first, __m512i signs[2])
+{
+    const __m512i step = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    const __m512i low = _mm512_set_epi64(11, 3, 10, 2, 9, 1, 8, 0), high = _mm512_set_epi64(15, 7, 14, 6, 13, 5, 12, 4);
+    __m512i block = _mm512_add_epi64(_mm512_set1_epi64((long long)first), step);
+    philox_lanes lanes = {
+        {block, _mm512_srli_epi64(block, 32), _mm512_set1_epi64(stream->stream), _mm512_set1_epi64(stream->part)}};
+    uint32_t left_key = (uint32_t)stream->key, right_key = (uint32_t)(stream->key >> 32);
+#pragma GCC unroll 10
+    for (uint32_t round = 0; round < ROUNDS; round++)
+        philox_round(&lanes, left_key + round * 0x9E3779B9u, right_key + round * 0xBB67AE85u);
+    __m512i first_words = halves(lanes.x[0], lanes.x[1]), second_words = halves(lanes.x[2], lanes.x[3]);
+    signs[0] = _mm512_permutex2var_epi64(first_words, low, second_words);
+    signs[1] = _mm512_permutex2var_epi64(first_words, high, second_words);
+}
+
+TARGET static void draw(const sam_sign_stream *stream, uint64_t block, size_t blocks, uint64_t *signs)
+{
+    for (size_t at = 0; at < blocks; at += 8) {
+        size_t words = 2 * (blocks - at < 8 ? blocks - at : 8);
+        uint32_t some = ((uint32_t)1 << words) - 1;
+        __m512i drawn[2];
+        draw_eight(stream, block + at, drawn);
+        _mm512_mask_storeu_epi64(signs + 2 * at, (__mmask8)some, drawn[0]);
+        _mm512_mask_storeu_epi64(signs + 2 * at + 8, (__mmask8)(some >> 8), drawn[1]);
     }
 }
 
@@ -189,7 +220,7 @@ static void subtract(int32_t *g, uint64_t parameters, const uint64_t *seeds, con
     }
 }
 
-const sam_sign_kernel sam_signs_avx512 = {"avx512", runs_here, subtract};
+const sam_sign_kernel sam_signs_avx512 = {"avx512", runs_here, draw, subtract};
 
 #else
 

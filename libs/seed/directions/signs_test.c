@@ -67,6 +67,52 @@ static void every_kernel_of_this_cpu_equals_the_plain_definition(void **state)
                 check_case(*kernel, CASES[c].parameters, CASES[c].count);
 }
 
+static void check_drawn(const sam_sign_stream *stream, uint64_t first, size_t count, const uint64_t *signs)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = first + i;
+        uint32_t words[4];
+        sam_philox(words, stream->key, sam_counter(at / 128, stream->stream, stream->part));
+        uint32_t plain = words[at % 128 / 32] >> (at % 32) & 1;
+        if (plain != (signs[i / 64] >> (i % 64) & 1))
+            fail_msg("sign %zu of %zu from %llu on", i, count, (unsigned long long)first);
+    }
+}
+
+static void drawn_signs_equal_the_plain_definition(void **state)
+{
+    (void)state;
+    static const sam_sign_stream STREAMS[] = {{5, SAM_STREAM_SIGNS, 0}, {0x123456789abcdef, SAM_STREAM_DIRECTION, 77}};
+    static const uint64_t FIRST[] = {0, 1, 64, 127, 128, 2000, ((uint64_t)128 << 32) - 700}; /* a block's second word */
+    static const size_t COUNT[] = {1, 63, 64, 65, 128, 1000, 1024, 2048, 2049, 4200};
+    uint64_t signs[MOST_PARAMETERS / 64 + 2];
+    for (size_t s = 0; s < 2; s++)
+        for (size_t f = 0; f < sizeof FIRST / sizeof *FIRST; f++)
+            for (size_t c = 0; c < sizeof COUNT / sizeof *COUNT; c++) {
+                size_t words = (COUNT[c] + 63) / 64;
+                signs[words] = 4711;
+                sam_signs_draw(&STREAMS[s], FIRST[f], COUNT[c], signs);
+                check_drawn(&STREAMS[s], FIRST[f], COUNT[c], signs);
+                assert_int_equal(signs[words], 4711);
+            }
+}
+
+static void every_kernel_of_this_cpu_draws_the_plain_signs(void **state)
+{
+    (void)state;
+    static const sam_sign_stream STREAM = {0xfedcba9876543210, SAM_STREAM_SIGNS, 3};
+    static const uint64_t FIRST[] = {0, 5, 0xfffffffc};
+    uint64_t signs[2 * 35 + 1];
+    for (const sam_sign_kernel *const *kernel = sam_sign_kernels_all(); *kernel != NULL; kernel++)
+        for (size_t blocks = 1; blocks < 36 && (*kernel)->runs_here(); blocks++)
+            for (size_t f = 0; f < sizeof FIRST / sizeof *FIRST; f++) {
+                signs[2 * blocks] = 4711;
+                (*kernel)->draw(&STREAM, FIRST[f], blocks, signs);
+                check_drawn(&STREAM, 128 * FIRST[f], 128 * blocks, signs);
+                assert_int_equal(signs[2 * blocks], 4711);
+            }
+}
+
 static void the_best_kernel_is_the_first_that_runs_here(void **state)
 {
     (void)state;
@@ -80,6 +126,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_of_this_cpu_equals_the_plain_definition),
+        cmocka_unit_test(every_kernel_of_this_cpu_draws_the_plain_signs),
+        cmocka_unit_test(drawn_signs_equal_the_plain_definition),
         cmocka_unit_test(the_best_kernel_is_the_first_that_runs_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

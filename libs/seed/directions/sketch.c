@@ -7,10 +7,12 @@
  *     F[i mod K]      0 ........ K-1 | 0 ........  K-1 | 0 ...       what has been learnt
  *     u_k[i mod K]    0 ........ K-1 | 0 ........  K-1 | 0 ...       what a probe tries
  *
- * Kept for the fast path: F * eta as floats (refreshed after each move) and D as bits.
+ * Each epoch has a D and an F of its own; their parts add up.
+ * For the fast path F * eta stands there as floats, refreshed after each move. D is drawn where it is needed: a bit for
+ * each parameter would be 1 GB for a model of 8B.
  */
 #include "seed/directions/family.h"
-#include "seed/philox.h"
+#include "seed/directions/signs.h"
 #include "seed/walsh.h"
 
 #include <stdlib.h>
@@ -20,9 +22,8 @@
 #define TRANSFORM_FROM 16
 
 typedef struct sketch_state {
-    int64_t *f;      /* [K] */
-    float *scaled;   /* [K], float32(f) * eta */
-    uint64_t *signs; /* bit i: D(i) is -1; a spare word at the end */
+    int64_t *f;    /* [K] */
+    float *scaled; /* [K], float32(f) * eta */
 } sketch_state;
 
 static size_t size_of(const sam_directions *directions)
@@ -30,95 +31,159 @@ static size_t size_of(const sam_directions *directions)
     return (size_t)1 << directions->spec.log2_k;
 }
 
-static void draw_signs(const sam_directions *directions, uint64_t *signs)
+static bool sketch_spec_holds(const sam_directions_spec *spec)
 {
-    for (uint64_t block = 0; block < (directions->spec.parameters + 127) / 128; block++) {
-        uint32_t words[4];
-        sam_philox(words, directions->spec.seed, sam_counter(block, SAM_STREAM_SIGNS, directions->spec.epoch));
-        signs[2 * block] = words[0] | (uint64_t)words[1] << 32;
-        signs[2 * block + 1] = words[2] | (uint64_t)words[3] << 32;
-    }
+    return spec->log2_k >= SAM_SKETCH_LOG2_K_MIN && spec->log2_k <= SAM_SKETCH_LOG2_K_MAX;
 }
 
-static bool sketch_open(sam_directions *directions)
+static unsigned sketch_log2_size(const sam_directions_spec *spec)
 {
-    sketch_state *state = calloc(1, sizeof *state);
-    directions->state = state;
-    if (state == NULL)
-        return false;
-    state->f = calloc(size_of(directions), sizeof *state->f);
-    state->scaled = calloc(size_of(directions), sizeof *state->scaled);
-    state->signs = calloc((size_t)((directions->spec.parameters + 127) / 128) * 2 + 1, sizeof *state->signs);
-    if (state->f == NULL || state->scaled == NULL || state->signs == NULL)
-        return false;
-    draw_signs(directions, state->signs);
-    return true;
+    return spec->log2_k;
 }
 
-static void sketch_close(sam_directions *directions)
+static uint64_t sketch_count(const sam_directions *directions)
 {
-    sketch_state *state = directions->state;
+    return size_of(directions);
+}
+
+static void sketch_close(void *opened)
+{
+    sketch_state *state = opened;
     if (state == NULL)
         return;
     free(state->f);
     free(state->scaled);
-    free(state->signs);
     free(state);
 }
 
-static void sketch_reset(sam_directions *directions)
+static void *sketch_open(const sam_directions *directions, uint32_t epoch)
 {
-    sketch_state *state = directions->state;
-    memset(state->f, 0, size_of(directions) * sizeof *state->f);
-    memset(state->scaled, 0, size_of(directions) * sizeof *state->scaled);
+    (void)epoch;
+    sketch_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return NULL;
+    state->f = calloc(size_of(directions), sizeof *state->f);
+    state->scaled = calloc(size_of(directions), sizeof *state->scaled);
+    if (state->f == NULL || state->scaled == NULL) {
+        sketch_close(state);
+        return NULL;
+    }
+    return state;
 }
 
-static void refresh_scaled(sam_directions *directions)
+static void refresh_scaled(const sam_directions *directions, sketch_state *state)
 {
-    sketch_state *state = directions->state;
     for (size_t j = 0; j < size_of(directions); j++)
         state->scaled[j] = (float)state->f[j] * directions->eta;
 }
+
+static void sketch_get(const sam_directions *directions, const void *state, uint64_t first, size_t count,
+                       int64_t *values)
+{
+    (void)directions;
+    memcpy(values, ((const sketch_state *)state)->f + first, count * sizeof *values);
+}
+
+static void sketch_set(const sam_directions *directions, void *opened, const int64_t *values)
+{
+    sketch_state *state = opened;
+    if (values == NULL)
+        memset(state->f, 0, size_of(directions) * sizeof *state->f);
+    else
+        memcpy(state->f, values, size_of(directions) * sizeof *state->f);
+    refresh_scaled(directions, state);
+}
+
+/* ---- moves ---- */
 
 static int64_t negated(int64_t amount)
 {
     return (int64_t)(0 - (uint64_t)amount);
 }
 
-static bool move_many(sam_directions *directions, const sam_move *moves, size_t count)
+static void move_each(const sam_directions *directions, sketch_state *state, const sam_move *moves, size_t count)
 {
-    sketch_state *state = directions->state;
-    int64_t *sum = calloc(size_of(directions), sizeof *sum);
-    if (sum == NULL)
-        return false;
+    sam_direction_walk walk = {0};
+    for (size_t m = 0; m < count; m++)
+        sam_walsh_add(state->f, directions->spec.log2_k, sam_direction_index(&walk, directions, moves[m].direction),
+                      negated(moves[m].amount));
+}
+
+static void move_by_transform(const sam_directions *directions, sketch_state *state, const sam_move *moves,
+                              size_t count, int64_t *sum)
+{
+    sam_direction_walk walk = {0};
+    memset(sum, 0, size_of(directions) * sizeof *sum);
     for (size_t m = 0; m < count; m++) {
-        uint64_t k = sam_directions_walk(directions, moves[m].probe);
+        uint64_t k = sam_direction_index(&walk, directions, moves[m].direction);
         sum[k] = (int64_t)((uint64_t)sum[k] - (uint64_t)moves[m].amount);
     }
     sam_walsh_transform(sum, directions->spec.log2_k);
     for (size_t j = 0; j < size_of(directions); j++)
         state->f[j] = (int64_t)((uint64_t)state->f[j] + (uint64_t)sum[j]);
-    free(sum);
-    return true;
 }
 
-static bool sketch_move(sam_directions *directions, const sam_move *moves, size_t count)
+static size_t sketch_scratch(const sam_directions *directions, size_t moves)
 {
-    sketch_state *state = directions->state;
-    if (count >= TRANSFORM_FROM) {
-        if (!move_many(directions, moves, count))
-            return false;
-    } else {
-        for (size_t m = 0; m < count; m++)
-            sam_walsh_add(state->f, directions->spec.log2_k, sam_directions_walk(directions, moves[m].probe),
-                          negated(moves[m].amount));
-    }
-    refresh_scaled(directions);
-    return true;
+    return moves >= TRANSFORM_FROM ? size_of(directions) * sizeof(int64_t) : 0;
 }
 
-/* The Walsh signs of coordinates at, at + 1, ... without wrap-around, put into `out` from bit `to` on. */
-static void put_walsh_signs(uint64_t k, uint64_t at, size_t count, uint64_t *out, size_t to)
+static void sketch_move(const sam_directions *directions, void *state, const sam_move *moves, size_t count,
+                        void *scratch)
+{
+    if (count >= TRANSFORM_FROM)
+        move_by_transform(directions, state, moves, count, scratch);
+    else
+        move_each(directions, state, moves, count);
+    refresh_scaled(directions, state);
+}
+
+/* ---- rows ---- */
+
+static void put_signs(const sam_directions *directions, uint32_t epoch, uint64_t first, size_t count, uint64_t *out)
+{
+    const sam_sign_stream stream = {directions->spec.seed, SAM_STREAM_SIGNS, epoch};
+    sam_signs_draw(&stream, first, count, out);
+}
+
+/* A stretch that wraps around the end of F is put together in the caller's room; every other one lies there already. */
+static void put_offset(const sam_directions *directions, const sketch_state *state, uint64_t first, size_t count,
+                       sam_direction_row *row)
+{
+    uint64_t mask = size_of(directions) - 1;
+    if ((first & mask) + count <= mask + 1) {
+        row->offset = state->scaled + (first & mask);
+        return;
+    }
+    for (size_t done = 0; done < count;) {
+        uint64_t at = (first + done) & mask;
+        size_t size = mask + 1 - at < count - done ? (size_t)(mask + 1 - at) : count - done;
+        memcpy(row->room + done, state->scaled + at, size * sizeof *row->room);
+        done += size;
+    }
+    row->offset = row->room;
+}
+
+/* Every epoch has signs of its own, so their sum is formed with its sign in it. */
+static void put_sum_of_epochs(const sam_directions *directions, uint64_t first, size_t count, sam_direction_row *row)
+{
+    uint64_t mask = size_of(directions) - 1;
+    for (uint32_t epoch = 0; epoch < directions->epochs; epoch++) {
+        const sketch_state *state = directions->states[epoch];
+        put_signs(directions, epoch, first, count, row->offset_signs);
+        for (size_t i = 0; i < count; i++) {
+            float part = state->scaled[(first + i) & mask];
+            part = (row->offset_signs[i / 64] >> (i % 64) & 1) != 0 ? -part : part;
+            row->room[i] = epoch == 0 ? part : row->room[i] + part;
+        }
+    }
+    memset(row->offset_signs, 0, SAM_SIGN_WORDS(count) * sizeof *row->offset_signs);
+    row->offset = row->room;
+}
+
+/* Turns the signs of coordinates at, at + 1, ... without wrap-around, which stand in `out` from bit `to` on, where u_k
+ * is -1. */
+static void turn_by_walsh(uint64_t k, uint64_t at, size_t count, uint64_t *out, size_t to)
 {
     while (count > 0) {
         unsigned from = (unsigned)(at % 64), room = (unsigned)(64 - to % 64);
@@ -127,74 +192,69 @@ static void put_walsh_signs(uint64_t k, uint64_t at, size_t count, uint64_t *out
         uint64_t bits = sam_walsh_signs(k, at - from) >> from;
         if (size < 64)
             bits &= ((uint64_t)1 << size) - 1;
-        out[to / 64] |= bits << (to % 64);
+        out[to / 64] ^= bits << (to % 64);
         at += size;
         to += size;
         count -= size;
     }
 }
 
-/* A stretch that wraps around the end of F is put together in the caller's room; every other one lies there already. */
-static void sketch_row(const sam_directions *directions, const uint64_t *probe, uint64_t first, size_t count,
-                       sam_direction_row *row)
+static void turn_by_probe(const sam_directions *directions, uint64_t k, uint64_t first, size_t count, uint64_t *signs)
 {
-    const sketch_state *state = directions->state;
-    uint64_t mask = size_of(directions) - 1, k = probe == NULL ? 0 : sam_directions_walk(directions, *probe);
-    bool wraps = (first & mask) + count > mask + 1;
-    row->offset = wraps ? row->room : state->scaled + (first & mask);
-    sam_copy_bits(state->signs, first, count, row->offset_signs);
-    if (probe != NULL)
-        memset(row->probe_signs, 0, (count + 63) / 64 * sizeof *row->probe_signs);
+    uint64_t mask = size_of(directions) - 1;
     for (size_t done = 0; done < count;) {
         uint64_t at = (first + done) & mask;
         size_t size = mask + 1 - at < count - done ? (size_t)(mask + 1 - at) : count - done;
-        if (wraps)
-            memcpy(row->room + done, state->scaled + at, size * sizeof *row->room);
-        if (probe != NULL)
-            put_walsh_signs(k, at, size, row->probe_signs, done);
+        turn_by_walsh(k, at, size, signs, done);
         done += size;
     }
-    for (size_t w = 0; probe != NULL && w < (count + 63) / 64; w++)
-        row->probe_signs[w] ^= row->offset_signs[w];
 }
 
-static uint64_t sketch_state_bytes(const sam_directions *directions)
+/* D of each probe's epoch, drawn once where the probe before has the same. */
+static void put_probes_signs(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                             uint64_t first, size_t count, const sam_direction_row *row)
 {
-    return (uint64_t)size_of(directions) * sizeof(int64_t);
-}
-
-static void sketch_state_read(const sam_directions *directions, uint64_t offset, size_t length, uint8_t *out)
-{
-    const sketch_state *state = directions->state;
-    for (size_t i = 0; i < length; i++) {
-        uint64_t at = offset + i;
-        out[i] = (uint8_t)((uint64_t)state->f[at / 8] >> (8 * (at % 8)));
+    const uint64_t *drawn = directions->epochs > 1 ? NULL : row->offset_signs;
+    uint32_t epoch = 0;
+    for (size_t p = 0; p < probe_count; p++) {
+        uint64_t *signs = row->probe_signs + p * SAM_SIGN_WORDS(count);
+        if (drawn != NULL && probes[p].epoch == epoch)
+            memcpy(signs, drawn, SAM_SIGN_WORDS(count) * sizeof *signs);
+        else
+            put_signs(directions, probes[p].epoch, first, count, signs);
+        drawn = signs;
+        epoch = probes[p].epoch;
     }
 }
 
-static void sketch_state_get(const sam_directions *directions, int64_t *values)
+static void sketch_row(const sam_directions *directions, const sam_direction *probes, size_t probe_count,
+                       uint64_t first, size_t count, sam_direction_row *row)
 {
-    const sketch_state *state = directions->state;
-    memcpy(values, state->f, size_of(directions) * sizeof *values);
-}
-
-static void sketch_state_set(sam_directions *directions, const int64_t *values)
-{
-    sketch_state *state = directions->state;
-    memcpy(state->f, values, size_of(directions) * sizeof *values);
-    refresh_scaled(directions);
+    if (directions->epochs > 1) {
+        put_sum_of_epochs(directions, first, count, row);
+    } else {
+        put_offset(directions, directions->states[0], first, count, row);
+        put_signs(directions, 0, first, count, row->offset_signs);
+    }
+    put_probes_signs(directions, probes, probe_count, first, count, row);
+    sam_direction_walk walk = {0};
+    for (size_t p = 0; p < probe_count; p++)
+        turn_by_probe(directions, sam_direction_index(&walk, directions, probes[p]), first, count,
+                      row->probe_signs + p * SAM_SIGN_WORDS(count));
 }
 
 const sam_direction_family sam_family_sketch = {
     .name = "sketch",
+    .width = sizeof(int64_t),
+    .sums_fit = true,
+    .spec_holds = sketch_spec_holds,
+    .log2_size = sketch_log2_size,
+    .count = sketch_count,
     .open = sketch_open,
     .close = sketch_close,
-    .reset = sketch_reset,
+    .get = sketch_get,
+    .set = sketch_set,
+    .scratch = sketch_scratch,
     .move = sketch_move,
     .row = sketch_row,
-    .state_bytes = sketch_state_bytes,
-    .state_read = sketch_state_read,
-    .width = sizeof(int64_t),
-    .state_get = sketch_state_get,
-    .state_set = sketch_state_set,
 };

@@ -146,10 +146,14 @@ static sam_status update(work *w, uint64_t number, sam_error *err)
 
 static sam_status step(work *w, uint64_t number, sam_profile *profile, uint64_t *update_ns, sam_error *err)
 {
+    const sam_step place = w->manifest.mode->number(&w->manifest, number, 0, 0);
+    sam_direction probes[SAM_VARIANTS_MAX];
+    for (uint32_t p = 0; p < w->manifest.probes; p++)
+        probes[p] = (sam_direction){place.epoch, place.direction + p};
     const sam_perturbation perturbation = {
         .tuned = sam_replica_tuned(w->replica),
-        .first_probe = w->manifest.mode->number(&w->manifest, number, 0, 0).direction,
-        .probes = w->manifest.probes,
+        .probes = probes,
+        .probe_count = w->manifest.probes,
         .estimator = w->manifest.estimator,
         .epsilon = (float)sam_manifest_epsilon(&w->manifest),
     };
