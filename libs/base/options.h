@@ -27,6 +27,7 @@ typedef enum sam_option_kind {
     SAM_OPTION_TEXT,   /* const char * */
     SAM_OPTION_COUNT,  /* uint64_t */
     SAM_OPTION_NUMBER, /* double */
+    SAM_OPTION_CHOICE, /* an enum from 0 up, or unsigned: which of the words in value_name, "bf16|f32" */
 } sam_option_kind;
 
 typedef struct sam_option {
@@ -45,6 +46,5 @@ typedef struct sam_command {
 } sam_command;
 
 sam_status sam_options_parse(const sam_command *command, int argc, char **argv, int *rest, sam_error *err);
-void sam_options_print_help(const sam_command *command);
 
 #endif

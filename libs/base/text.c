@@ -40,6 +40,12 @@ bool sam_unhex(uint8_t *out, size_t count, const char *text)
     return true;
 }
 
+bool sam_ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 bool sam_parse_u64(const char *text, uint64_t *value)
 {
     uint64_t sum = 0;
@@ -51,16 +57,6 @@ bool sam_parse_u64(const char *text, uint64_t *value)
             return false;
     }
     *value = sum;
-    return true;
-}
-
-bool sam_parse_i64(const char *text, int64_t *value)
-{
-    bool negative = *text == '-';
-    uint64_t size;
-    if (!sam_parse_u64(text + negative, &size) || size > (uint64_t)INT64_MAX + negative)
-        return false;
-    *value = (int64_t)(negative ? 0 - size : size);
     return true;
 }
 
