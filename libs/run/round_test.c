@@ -31,8 +31,8 @@ static void golden_rounds_of_other_shapes_read_and_write_as_python_did(void **st
         sam_round_shape shape;
         size_t records;
     } CASES[] = {
-        {GOLDEN_ROUND_WIDE, sizeof GOLDEN_ROUND_WIDE, {200, 1, 1, 0}, 134},
-        {GOLDEN_ROUND_LATE, sizeof GOLDEN_ROUND_LATE, {6, 1, 3, 3}, 6},
+        {GOLDEN_ROUND_WIDE, sizeof GOLDEN_ROUND_WIDE, {200, 1, 1, 0, UINT32_MAX}, 134},
+        {GOLDEN_ROUND_LATE, sizeof GOLDEN_ROUND_LATE, {6, 1, 3, 3, UINT32_MAX}, 6},
     };
     (void)state;
     for (size_t c = 0; c < 2; c++) {
