@@ -14,7 +14,7 @@ static sam_status check(const sam_manifest *manifest, sam_error *err)
 static sam_round_shape shape(const sam_manifest *manifest)
 {
     return (sam_round_shape){
-        .places = manifest->slots, .codes_least = manifest->probes, .codes_most = manifest->probes};
+        .places = manifest->slots, .codes_least = manifest->probes, .codes_most = manifest->probes, .weight_most = 1};
 }
 
 static void plan(sam_plan *all, const sam_manifest *manifest, uint64_t round, const sam_present *present)

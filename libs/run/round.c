@@ -134,22 +134,29 @@ static void put_heads(sam_buffer *out, const sam_round *round)
     }
 }
 
+const char *sam_round_shape_refuses(const sam_round_shape *shape, const sam_record *record)
+{
+    if (record->place >= shape->places)
+        return "the run has no such place";
+    if (record->author == 0 || record->weight == 0)
+        return "it has no author, or no weight";
+    if (record->weight > shape->weight_most)
+        return "it has more weight than its mode allows";
+    if (record->code_count < shape->codes_least || record->code_count > shape->codes_most)
+        return "it has another number of codes than the run's records";
+    return NULL;
+}
+
 /* What is wrong with record i; NULL: nothing. */
 static const char *problem_of(const sam_round *round, const sam_round_shape *shape, size_t i)
 {
     const sam_record *record = &round->records[i], *before = i == 0 ? NULL : &round->records[i - 1];
     if (record->round > round->number || round->number - record->round > shape->late_most)
         return "its origin is another round than its mode allows";
-    if (record->place >= shape->places)
-        return "the run has no such place";
-    if (record->author == 0 || record->weight == 0)
-        return "it has no author, or no weight";
-    if (record->code_count < shape->codes_least || record->code_count > shape->codes_most)
-        return "it has another number of codes than the run's records";
     if (before != NULL &&
         (before->round > record->round || (before->round == record->round && before->place >= record->place)))
         return "it does not stand in the order of origins, or is there twice";
-    return NULL;
+    return sam_round_shape_refuses(shape, record);
 }
 
 static sam_status check_records(const sam_round *round, const sam_round_shape *shape, sam_status code, sam_error *err)

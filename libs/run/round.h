@@ -27,6 +27,7 @@ typedef struct sam_round_shape {
     uint32_t places;                  /* records have places below this; at most so many stand in a round */
     uint32_t codes_least, codes_most; /* of a record */
     uint64_t late_most;               /* rounds by which a record may be committed after its origin */
+    uint32_t weight_most;             /* of a record; the least is 1 */
 } sam_round_shape;
 
 /* What the dev set said of the state before round `at`. Sums over all of its examples. */
@@ -48,6 +49,9 @@ typedef struct sam_round {
 } sam_round;
 
 void sam_round_free(sam_round *round);
+
+/* What a record of this shape cannot have: place, author, weight or number of codes; NULL: it is one. */
+const char *sam_round_shape_refuses(const sam_round_shape *shape, const sam_record *record);
 
 /* Appends a copy of a record, to a round that is {0} but for its number. */
 sam_status sam_round_add(sam_round *round, const sam_record *record, sam_error *err);

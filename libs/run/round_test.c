@@ -5,7 +5,7 @@
 
 #include <math.h>
 
-static const sam_round_shape SHAPE = {.places = 3, .codes_least = 2, .codes_most = 2};
+static const sam_round_shape SHAPE = {.places = 3, .codes_least = 2, .codes_most = 2, .weight_most = 1};
 
 static sam_digest golden_id(void)
 {
@@ -31,8 +31,8 @@ static void golden_rounds_of_other_shapes_read_and_write_as_python_did(void **st
         sam_round_shape shape;
         size_t records;
     } CASES[] = {
-        {GOLDEN_ROUND_WIDE, sizeof GOLDEN_ROUND_WIDE, {200, 1, 1, 0}, 134},
-        {GOLDEN_ROUND_LATE, sizeof GOLDEN_ROUND_LATE, {6, 1, 3, 3}, 6},
+        {GOLDEN_ROUND_WIDE, sizeof GOLDEN_ROUND_WIDE, {200, 1, 1, 0, UINT32_MAX}, 134},
+        {GOLDEN_ROUND_LATE, sizeof GOLDEN_ROUND_LATE, {6, 1, 3, 3, UINT32_MAX}, 6},
     };
     (void)state;
     for (size_t c = 0; c < 2; c++) {
@@ -92,7 +92,8 @@ static void any_round_reads_back_as_it_was_written(void **state)
     for (int i = 0; i < 300; i++) {
         const sam_round_shape shape = {.places = 1 + (uint32_t)test_below(&random, 9),
                                        .codes_least = (uint32_t)test_below(&random, 2),
-                                       .codes_most = 1 + (uint32_t)test_below(&random, 5)};
+                                       .codes_most = 1 + (uint32_t)test_below(&random, 5),
+                                       .weight_most = 1};
         sam_round round = test_round(&random, &shape, test_any_u64(&random)), again;
         sam_digest previous = golden_id();
         sam_buffer out = {0}, second = {0};
@@ -164,6 +165,7 @@ static void records_that_are_not_of_the_shape_are_refused(void **state)
         {{{.round = 5, .place = 0, .author = 1, .weight = 1, .code_count = 2}}, 1, "another round"},
         {{{.round = 4, .place = 0, .author = 0, .weight = 1, .code_count = 2}}, 1, "no author"},
         {{{.round = 4, .place = 0, .author = 1, .weight = 0, .code_count = 2}}, 1, "no weight"},
+        {{{.round = 4, .place = 0, .author = 1, .weight = 2, .code_count = 2}}, 1, "more weight"},
         {{{.round = 4, .place = 0, .author = 1, .weight = 1, .code_count = 3}}, 1, "number of codes"},
         {{{.round = 4, .place = 0, .author = 1, .weight = 1, .code_count = 1}}, 1, "number of codes"},
         {{{.round = 4, .place = 1, .author = 1, .weight = 1, .code_count = 2},
@@ -175,7 +177,7 @@ static void records_that_are_not_of_the_shape_are_refused(void **state)
          2,
          "order of origins"},
     };
-    static const sam_round_shape ANY = {.places = 9, .codes_most = 9, .late_most = 9};
+    static const sam_round_shape ANY = {.places = 9, .codes_most = 9, .late_most = 9, .weight_most = 9};
     (void)state;
     for (size_t c = 0; c < sizeof CASES / sizeof CASES[0]; c++) {
         sam_round round = {.number = 4}, read;
@@ -217,7 +219,7 @@ static void evaluations_that_no_reader_would_take_are_not_written(void **state)
 /* A count is believed as far as there are bytes for it. */
 static void a_round_that_claims_more_records_than_it_has_bytes_costs_no_memory(void **state)
 {
-    static const sam_round_shape WIDE = {.places = UINT32_MAX, .codes_most = UINT32_MAX};
+    static const sam_round_shape WIDE = {.places = UINT32_MAX, .codes_most = UINT32_MAX, .weight_most = UINT32_MAX};
     sam_buffer out = {0};
     sam_round round;
     (void)state;

@@ -91,6 +91,9 @@ void sam_schema_put_lua(sam_buffer *out)
 #define X(name, text) "local STATUS_" #name " = '" text "'\n"
     sam_put_text(out, SAM_SCHEMA_RUN_STATUSES(X));
 #undef X
+#define X(name, text, byte, letter, yields) "local KIND_" #name " = " #letter "\n"
+    sam_put_text(out, SAM_WORK_TABLE(X));
+#undef X
     sam_put_format(out, "local GONE_LEASES = %d\nlocal LOG_FIELD, SIGNATURES_FIELD = '%s', '%s'\n",
                    SAM_SCHEMA_GONE_LEASES, SAM_SCHEMA_LOG_FIELD, SAM_SCHEMA_SIGNATURES_FIELD);
 }

@@ -7,7 +7,8 @@
  *     sam_worker_field field;
  *     if (sam_schema_parse_worker_field(&number, &field, "7:seen") && field == SAM_WORKER_SEEN) ...
  *
- * Lua has the same names as local variables (sam_schema_put_lua): WORKERS, STATE_HEAD, WORKER_SEEN, STATUS_PAUSED.
+ * Lua has the same names as local variables (sam_schema_put_lua): WORKERS, STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, and
+ * the letters of run/work.h: KIND_SLOT.
  * Thread safety: pure functions, from any thread.
  */
 #ifndef SAM_STORE_SCHEMA_H
@@ -27,14 +28,19 @@
     X(STATE, "state")                                                                                                  \
     X(LOG, "log")                                                                                                      \
     X(SIGNATURES, "signatures")                                                                                        \
+    X(ROUNDS, "rounds")                                                                                                \
     X(OPEN, "open")                                                                                                    \
     X(FREE, "free")                                                                                                    \
+    X(ADDRESSED, "addressed")                                                                                          \
     X(LEASES, "leases")                                                                                                \
     X(HOLDERS, "holders")                                                                                              \
+    X(DEADLINES, "deadlines")                                                                                          \
+    X(LAPSED, "lapsed")                                                                                                \
     X(CHUNKS, "chunks")                                                                                                \
     X(EVALUATIONS, "evaluations")                                                                                      \
     X(QUEUED, "queued")                                                                                                \
     X(WORKERS, "workers")                                                                                              \
+    X(IDENTITIES, "identities")                                                                                        \
     X(CHECKS, "checks")                                                                                                \
     X(DUE, "due")
 
@@ -47,15 +53,9 @@
     X(LOST_LEASES, "lost_leases")                                                                                      \
     X(RECORDS, "records")                                                                                              \
     X(CREATED, "created")                                                                                              \
-    X(ROUNDS, "rounds")                                                                                                \
-    X(SLOTS, "slots")                                                                                                  \
-    X(EVERY, "every")                                                                                                  \
-    X(CHUNKS, "chunks")                                                                                                \
     X(LEASE_MS, "lease_ms")                                                                                            \
     X(QUORUM, "quorum")                                                                                                \
-    X(QUORUM_MS, "quorum_ms")                                                                                          \
-    X(OPENED, "opened")                                                                                                \
-    X(CLOSED, "closed")
+    X(QUORUM_MS, "quorum_ms")
 
 /* Of worker N: "N:name", "N:seen" ... */
 #define SAM_SCHEMA_WORKER_FIELDS(X)                                                                                    \
@@ -119,7 +119,7 @@ bool sam_schema_parse_state_field(sam_state_field *field, const char *text);
 #define SAM_SCHEMA_WORKER_FIELD_SIZE 32
 void sam_schema_worker_field_of(char out[SAM_SCHEMA_WORKER_FIELD_SIZE], uint32_t number, sam_worker_field field);
 bool sam_schema_parse_worker_field(uint32_t *number, sam_worker_field *field, const char *text); /* "7:seen" */
-/* "local MANIFEST, STATE ... = unpack(KEYS)", and the names of fields and statuses. */
+/* "local MANIFEST, STATE ... = unpack(KEYS)", and the names of fields, statuses and kinds of work. */
 void sam_schema_put_lua(sam_buffer *out);
 
 /* ---- statuses ---- */

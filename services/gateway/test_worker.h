@@ -49,6 +49,7 @@ static inline uint64_t work(sam_http_client *client, const char *url, uint32_t w
                                       .elapsed_ms = 5,
                                       .codes = codes[i],
                                       .code_count = TEST_PROBES,
+                                      .weight = 1,
                                       .evaluation = {lease->round, 10, 5, 12000000}};
         }
         sam_sync_reply_free(&answer);

@@ -242,7 +242,8 @@ static void opinions_that_nobody_asked_for_change_nothing(void **state)
     gather(&all, 2, 256, 114);
     test_worker *worker = &all.workers[0];
     for (uint32_t slot = 0; slot < 12; slot++) { /* two beyond the round */
-        worker->results[0] = (sam_result){.kind = SAM_WORK_CHECK, .index = slot, .codes = codes, .code_count = 2};
+        worker->results[0] =
+            (sam_result){.kind = SAM_WORK_CHECK, .index = slot, .codes = codes, .code_count = 2, .weight = 1};
         worker->result_count = 1;
         worker->wants = 0;
         test_turn(worker);

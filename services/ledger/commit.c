@@ -1,9 +1,11 @@
 /* A full round becomes an entry of the log. What goes into it is fixed in Redis before (gather.lua), so any copy of
  * the ledger makes the same round but for the clock, and commit.lua takes the first. A copy that dies in between
  * leaves a full round behind, which the next request or tick commits. */
-#include "ledger/ledger.h"
+#include "ledger/open_record.h"
+#include "ledger/plan.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -12,79 +14,50 @@
 typedef struct gathered {
     bool full;
     sam_round round;
-    sam_record *filled;  /* [places], author 0: nobody; codes are Redis' reply's */
-    uint8_t *signatures; /* [slots][SAM_SIGNATURE_BYTES], where the run is signed; then without gaps */
-    size_t signatures_length;
+    sam_buffer signatures; /* of the records, in their order; where the run is signed */
     char previous_hex[SAM_DIGEST_HEX];
     sam_digest previous;
 } gathered;
 
-static size_t signature_bytes(const ledger_run *run)
+static void gathered_free(gathered *all)
 {
-    return run->signed_records ? SAM_SIGNATURE_BYTES : 0;
+    sam_round_free(&all->round);
+    sam_buffer_free(&all->signatures);
 }
 
-/* "12:codes", and the signature, of slot */
-static sam_status take_slot(gathered *all, const ledger_run *run, const redisReply *slot_reply, const redisReply *value,
-                            sam_error *err)
+/* ---- what Redis has of it ---- */
+
+static sam_status take_record(gathered *all, const ledger_run *run, const redisReply *value, uint32_t place,
+                              sam_error *err)
 {
-    const sam_round_shape *shape = &run->shape;
-    sam_round *round = &all->round;
-    uint64_t slot, worker = 0;
+    sam_record record = {.round = all->round.number, .place = place};
+    const uint8_t *signature;
     const char *bytes;
-    size_t length, at = 0;
-    sam_status status = sam_redis_u64(slot_reply, "a slot of the open round", &slot, err);
-    if (status == SAM_OK)
-        status = sam_redis_bytes(value, "the codes of the open round", &bytes, &length, err);
+    size_t length;
+    sam_status status = sam_redis_bytes(value, "a record of the open round", &bytes, &length, err);
     if (status != SAM_OK)
         return status;
-    while (at < length && bytes[at] >= '0' && bytes[at] <= '9' && worker <= UINT32_MAX)
-        worker = 10 * worker + (uint64_t)(bytes[at++] - '0');
-    if (slot >= shape->places || worker == 0 || worker > UINT32_MAX ||
-        length != at + 1 + shape->codes_most + signature_bytes(run))
-        return sam_fail(err, SAM_CORRUPT, "the open round %" PRIu64 " in Redis has a slot of another shape",
-                        round->number);
-    all->filled[slot] = (sam_record){.round = round->number,
-                                     .place = (uint32_t)slot,
-                                     .author = (uint32_t)worker,
-                                     .weight = 1,
-                                     .loss = SAM_LOSS_NONE,
-                                     .codes = (const uint8_t *)bytes + at + 1,
-                                     .code_count = shape->codes_most};
-    if (run->signed_records)
-        memcpy(all->signatures + slot * SAM_SIGNATURE_BYTES, bytes + at + 1 + shape->codes_most, SAM_SIGNATURE_BYTES);
-    return SAM_OK;
+    if (!ledger_open_record_get(&record, &signature, bytes, length, run->manifest->signed_records) ||
+        sam_round_shape_refuses(&run->shape, &record) != NULL)
+        return sam_fail(err, SAM_CORRUPT, "the open round %" PRIu64 " in Redis has something else at place %" PRIu32,
+                        record.round, place);
+    if (signature != NULL)
+        sam_put_bytes(&all->signatures, signature, SAM_SIGNATURE_BYTES);
+    return sam_round_add(&all->round, &record, err);
 }
 
-/* The records into the round, in the order of their places, and their signatures beside them without gaps. */
-static sam_status add_records(gathered *all, const ledger_run *run, sam_error *err)
-{
-    sam_status status = SAM_OK;
-    for (uint32_t slot = 0; slot < run->shape.places && status == SAM_OK; slot++) {
-        if (all->filled[slot].author == 0)
-            continue;
-        status = sam_round_add(&all->round, &all->filled[slot], err);
-        if (!run->signed_records)
-            continue;
-        memmove(all->signatures + all->signatures_length, all->signatures + (size_t)slot * SAM_SIGNATURE_BYTES,
-                SAM_SIGNATURE_BYTES);
-        all->signatures_length += SAM_SIGNATURE_BYTES;
-    }
-    return status;
-}
-
-static sam_status take_slots(gathered *all, const ledger_run *run, const redisReply *open, sam_error *err)
+/* reply: a value for each place, nil where it has no record */
+static sam_status take_records(gathered *all, const ledger_run *run, const redisReply *values, sam_error *err)
 {
     redisReply *const *each;
     size_t count;
-    all->signatures = sam_alloc(run->shape.places, SAM_SIGNATURE_BYTES);
-    all->filled = sam_alloc(run->shape.places, sizeof *all->filled);
-    if (all->signatures == NULL || all->filled == NULL)
+    sam_status status = sam_redis_array(values, "the open round", 0, &each, &count, err);
+    for (size_t i = 0; i < count && status == SAM_OK; i++)
+        if (each[i]->type != REDIS_REPLY_NIL)
+            status = take_record(all, run, each[i], (uint32_t)i, err);
+    if (status == SAM_OK && all->signatures.failed)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the signatures of a round");
-    sam_status status = sam_redis_array(open, "the open round", 2 * (size_t)run->least_slots, &each, &count, err);
-    for (size_t i = 0; i + 1 < count && status == SAM_OK; i += 2)
-        status = take_slot(all, run, each[i], each[i + 1], err);
-    return status == SAM_OK ? add_records(all, run, err) : status;
+    return status;
 }
 
 static sam_status take_evaluations(sam_round *round, const redisReply *queued, sam_error *err)
@@ -111,32 +84,38 @@ static sam_status take_evaluations(sam_round *round, const redisReply *queued, s
     return SAM_OK;
 }
 
-/* reply: full, head, chain, now, open, evaluations */
-static sam_status read_gathered(gathered *all, const ledger_run *run, const redisReply *reply, sam_error *err)
+enum { FULL, HEAD, CHAIN, NOW, VALUES, LAPSED, EVALUATIONS, PARTS };
+
+static sam_status read_head(gathered *all, const ledger_run *run, redisReply *const *parts, sam_error *err)
 {
-    redisReply *const *each;
-    size_t count, length;
-    uint64_t full = 0, head = 0;
     const char *chain;
-    sam_status status = sam_redis_array(reply, "gather", 6, &each, &count, err);
+    size_t length;
+    sam_status status = sam_redis_u64(parts[HEAD], "gather", &all->round.number, err);
     if (status == SAM_OK)
-        status = sam_redis_u64(each[0], "gather", &full, err);
-    all->full = full == 1;
-    if (status != SAM_OK || !all->full)
-        return status;
-    status = sam_redis_u64(each[1], "gather", &head, err);
-    if (status == SAM_OK)
-        status = sam_redis_bytes(each[2], "gather", &chain, &length, err);
+        status = sam_redis_bytes(parts[CHAIN], "gather", &chain, &length, err);
     if (status == SAM_OK && !sam_digest_parse(&all->previous, chain))
         status = sam_fail(err, SAM_CORRUPT, "run %s in Redis has no chain", run->id);
     if (status != SAM_OK)
         return status;
-    all->round.number = head;
     sam_digest_hex(all->previous_hex, &all->previous);
-    status = sam_redis_u64(each[3], "gather", &all->round.committed_ms, err);
+    return sam_redis_u64(parts[NOW], "gather", &all->round.committed_ms, err);
+}
+
+static sam_status read_gathered(gathered *all, const ledger_run *run, const redisReply *reply, sam_error *err)
+{
+    redisReply *const *parts;
+    size_t count;
+    uint64_t full = 0;
+    sam_status status = sam_redis_array(reply, "gather", PARTS, &parts, &count, err);
     if (status == SAM_OK)
-        status = take_slots(all, run, each[4], err);
-    return status == SAM_OK ? take_evaluations(&all->round, each[5], err) : status;
+        status = sam_redis_u64(parts[FULL], "gather", &full, err);
+    all->full = full == 1;
+    if (status != SAM_OK || !all->full)
+        return status;
+    status = read_head(all, run, parts, err);
+    if (status == SAM_OK)
+        status = take_records(all, run, parts[VALUES], err);
+    return status == SAM_OK ? take_evaluations(&all->round, parts[EVALUATIONS], err) : status;
 }
 
 static sam_status gather(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
@@ -151,53 +130,98 @@ static sam_status gather(gathered *all, ledger_service *ledger, sam_redis *redis
     return status;
 }
 
+/* ---- the commit ---- */
+
+/* A share of verify_rate in 256, in a verified run. */
+static bool is_drawn(uint32_t verify_rate)
+{
+    return randombytes_random() % 256 < verify_rate;
+}
+
+/* Of a verified run each record is told, so that Lua can ask other workers for a second opinion. */
+static void put_opinions(ledger_call *call, const ledger_run *run, const sam_round *round)
+{
+    uint32_t rate = run->manifest->verify_rate;
+    size_t count = rate == 0 ? 0 : round->record_count;
+    ledger_call_u64(call, count);
+    for (size_t i = 0; i < count; i++) {
+        const sam_record *record = &round->records[i];
+        ledger_call_u64(call, record->place);
+        ledger_call_u64(call, record->author);
+        ledger_call_bytes(call, record->codes, record->code_count);
+        ledger_call_u64(call, is_drawn(rate));
+    }
+}
+
+static sam_status call_commit(const gathered *all, const sam_buffer *encoded, const sam_plan *plan,
+                              ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint64_t *first,
+                              sam_error *err)
+{
+    ledger_call call;
+    redisReply *reply;
+    char chain[SAM_DIGEST_HEX];
+    const sam_round *round = &all->round;
+    sam_digest_hex(chain, &round->chain);
+    ledger_call_begin(&call, run->id, 8 + 4 * round->record_count + ledger_plan_arguments(plan));
+    ledger_call_u64(&call, round->number);
+    ledger_call_text(&call, all->previous_hex);
+    ledger_call_text(&call, chain);
+    ledger_call_bytes(&call, encoded->bytes, encoded->length);
+    ledger_call_bytes(&call, all->signatures.length == 0 ? "" : (const char *)all->signatures.bytes,
+                      all->signatures.length);
+    ledger_call_u64(&call, round->evaluation_count);
+    ledger_call_u64(&call, round->number + 1 == run->manifest->rounds);
+    put_opinions(&call, run, round);
+    ledger_call_plan(&call, plan);
+    sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
+    if (status == SAM_OK)
+        status = sam_redis_u64(reply, "commit", first, err);
+    sam_redis_reply_free(reply);
+    return status;
+}
+
 /* `*first`: this call committed it; another copy was not faster. */
 static sam_status append(gathered *all, ledger_service *ledger, sam_redis *redis, const ledger_run *run,
                          uint64_t *first, sam_error *err)
 {
-    ledger_call call;
-    redisReply *reply;
     sam_buffer encoded = {0};
-    char chain[SAM_DIGEST_HEX];
+    sam_plan plan = {0};
     sam_status status = sam_round_encode(&encoded, &all->round, &run->shape, &all->previous, err);
-    if (status == SAM_OK) {
-        sam_digest_hex(chain, &all->round.chain);
-        ledger_call_begin(&call, run->id, 9);
-        ledger_call_u64(&call, all->round.number);
-        ledger_call_text(&call, all->previous_hex);
-        ledger_call_text(&call, chain);
-        ledger_call_bytes(&call, encoded.bytes, encoded.length);
-        ledger_call_u64(&call, all->round.evaluation_count);
-        ledger_call_u64(&call, run->verify_rate);
-        ledger_call_u64(&call, randombytes_uniform(1u << 31));
-        ledger_call_u64(&call, signature_bytes(run));
-        ledger_call_bytes(&call, all->signatures, all->signatures_length);
-        status = ledger_call_run(&call, &ledger->scripts, LEDGER_COMMIT, redis, &reply, err);
-        if (status == SAM_OK)
-            status = sam_redis_u64(reply, "commit", first, err);
-        sam_redis_reply_free(reply);
-    }
+    if (status == SAM_OK)
+        status = ledger_plan_commit(&plan, ledger, redis, run, all->round.number, err);
+    if (status == SAM_OK)
+        status = call_commit(all, &encoded, &plan, ledger, redis, run, first, err);
     if (status == SAM_OK && *first == 1) /* another copy's has another clock */
         ledger_recent_put(run->recent, all->round.number, &all->previous, encoded.bytes, encoded.length);
+    sam_plan_free(&plan);
     sam_buffer_free(&encoded);
     return status;
 }
 
-sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+static sam_status commit_one(ledger_service *ledger, sam_redis *redis, const ledger_run *run, bool *was_full,
+                             sam_error *err)
 {
     gathered all = {0};
-    uint64_t begun = sam_monotonic_ns();
+    uint64_t first = 0, begun = sam_monotonic_ns();
     sam_status status = gather(&all, ledger, redis, run, err);
+    *was_full = all.full;
     if (status == SAM_OK && all.full) {
-        uint64_t first = 0;
         status = append(&all, ledger, redis, run, &first, err);
         if (status == SAM_OK && first == 1)
             sam_metric_observe(ledger->gauge.commit_seconds, (double)(sam_monotonic_ns() - begun) * 1e-9, NULL);
         if (status == SAM_OK)
             ledger_follower_news(&ledger->follower, run, all.round.number + 1);
     }
-    sam_free(all.signatures);
-    sam_free(all.filled);
-    sam_round_free(&all.round);
+    gathered_free(&all);
+    return status;
+}
+
+/* Behind the first, as many rounds may be full as were open beside it. */
+sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err)
+{
+    bool was_full = true;
+    sam_status status = SAM_OK;
+    for (uint32_t i = 0; i <= run->manifest->lag && was_full && status == SAM_OK; i++)
+        status = commit_one(ledger, redis, run, &was_full, err);
     return status;
 }

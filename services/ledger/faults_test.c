@@ -1,4 +1,5 @@
 /* What must hold when processes die: an acknowledged code is in the log exactly once, and the chain verifies. */
+#include "ledger/open_record.h"
 #include "ledger/test_ledger.h"
 
 #include <pthread.h>
@@ -182,7 +183,7 @@ static void a_full_round_that_nobody_committed_is_committed_by_the_next(void **s
     test_run run;
     sam_redis *redis;
     redisReply *reply;
-    char key[120], slot[12];
+    char open[120], rounds[120], work[12];
     sam_manifest draft = test_draft();
     (void)state;
     draft.evaluation.every = 0;
@@ -193,15 +194,22 @@ static void a_full_round_that_nobody_committed_is_committed_by_the_next(void **s
     test_worker worker = test_worker_join(&run, ledger.url);
     worker.wants = 3;
     test_turn(&worker);
-    snprintf(key, sizeof key, "samara:{%s}:open", run.manifest->id_hex);
+    snprintf(open, sizeof open, "samara:{%s}:open", run.manifest->id_hex);
+    snprintf(rounds, sizeof rounds, "samara:{%s}:rounds", run.manifest->id_hex);
     for (uint32_t i = 0; i < 3; i++) {
-        char value[4] = {'1', ':', (char)test_code(0, i, 0), (char)test_code(0, i, 1)};
-        snprintf(slot, sizeof slot, "%u", i);
-        assert_int_equal(sam_redis_command(redis, &reply, NULL, 4, (const char *[]){"HSET", key, slot, value},
-                                           (const size_t[]){4, strlen(key), strlen(slot), 4}),
+        sam_buffer value = {0};
+        sam_put_text(&value, "1:");
+        ledger_open_record_put(&value, &worker.results[i], false);
+        snprintf(work, sizeof work, "s:0:%u", i);
+        assert_int_equal(sam_redis_command(redis, &reply, NULL, 4,
+                                           (const char *[]){"HSET", open, work, (const char *)value.bytes},
+                                           (const size_t[]){4, strlen(open), strlen(work), value.length}),
                          SAM_OK);
         sam_redis_reply_free(reply);
+        sam_buffer_free(&value);
     }
+    assert_int_equal(sam_redis_words(redis, &reply, NULL, "HSET", rounds, "0", "3:3:1:0", NULL), SAM_OK);
+    sam_redis_reply_free(reply);
     worker.result_count = 0;
     worker.wants = 0;
     test_turn(&worker);

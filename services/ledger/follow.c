@@ -101,18 +101,45 @@ static void detach(ledger_waiter *waiter)
     waiter->run = NULL;
 }
 
-/* Wakes up to `count` waiters, those that want work only where `for_work`. */
-static void wake(ledger_follower *follower, followed_run *followed, uint64_t count, bool for_work)
+typedef bool (*waiter_test)(const ledger_waiter *waiter);
+
+static bool is_any(const ledger_waiter *waiter)
+{
+    (void)waiter;
+    return true;
+}
+
+static bool is_idle(const ledger_waiter *waiter)
+{
+    return waiter->wants_work && !waiter->ahead;
+}
+
+static bool is_ahead(const ledger_waiter *waiter)
+{
+    return waiter->wants_work && waiter->ahead;
+}
+
+/* Wakes up to `count` of the waiters that pass the test, the oldest first; how many it were. */
+static uint64_t wake(ledger_follower *follower, followed_run *followed, uint64_t count, waiter_test test)
 {
     ledger_waiter *next;
-    for (ledger_waiter *waiter = followed->first; waiter != NULL && count > 0; waiter = next) {
+    uint64_t woken = 0;
+    for (ledger_waiter *waiter = followed->first; waiter != NULL && woken < count; waiter = next) {
         next = waiter->later;
-        if (follower->server == NULL || (for_work && !waiter->wants_work))
+        if (follower->server == NULL || !test(waiter))
             continue;
         detach(waiter);
         sam_http_resume(follower->server, waiter->ticket);
-        count--;
+        woken++;
     }
+    return woken;
+}
+
+/* There is work for so many: those without any come first. */
+static void wake_for_work(ledger_follower *follower, followed_run *followed, uint64_t count)
+{
+    uint64_t woken = wake(follower, followed, count, is_idle);
+    (void)wake(follower, followed, count - woken, is_ahead);
 }
 
 static void learn(ledger_follower *follower, followed_run *followed, uint64_t head)
@@ -120,7 +147,7 @@ static void learn(ledger_follower *follower, followed_run *followed, uint64_t he
     if (head <= followed->head)
         return;
     followed->head = head;
-    wake(follower, followed, UINT64_MAX, false);
+    (void)wake(follower, followed, UINT64_MAX, is_any);
 }
 
 /* ---- from the handlers ---- */
@@ -278,14 +305,14 @@ static sam_status read_logs(ledger_follower *follower, round_trip *trip, sam_err
 /* A full round means that the copy that should have committed it is gone: one waiter, woken, does it. */
 static void act_on(ledger_follower *follower, followed_run *followed, const ledger_pulse *pulse)
 {
-    bool over = pulse->status == SAM_RUN_COMPLETE && pulse->outstanding == 0;
+    bool over = pulse->status == SAM_RUN_COMPLETE && !pulse->work_left;
     pthread_mutex_lock(&follower->lock);
     if (over)
-        wake(follower, followed, UINT64_MAX, false);
+        (void)wake(follower, followed, UINT64_MAX, is_any);
     else if (pulse->full)
-        wake(follower, followed, 1, false);
+        (void)wake(follower, followed, 1, is_any);
     else if (pulse->status != SAM_RUN_PAUSED)
-        wake(follower, followed, pulse->free, true);
+        wake_for_work(follower, followed, pulse->free);
     pthread_mutex_unlock(&follower->lock);
 }
 

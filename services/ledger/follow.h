@@ -22,6 +22,7 @@ struct ledger;
 typedef struct ledger_waiter {
     sam_http_ticket ticket;
     bool wants_work;
+    bool ahead;               /* has work in hand: others are woken before it */
     struct followed_run *run; /* NULL: it does not wait */
     struct ledger_waiter *earlier, *later;
 } ledger_waiter;

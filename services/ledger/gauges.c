@@ -53,12 +53,12 @@ static sam_status set_gauges(ledger_service *ledger, sam_redis *redis, const cha
         status = ledger_view_read(&view, ledger, redis, run, err);
     if (status != SAM_OK)
         return status == SAM_NOT_FOUND ? SAM_OK : status;
-    const char *const labels[] = {run->id, run->name};
+    const char *const labels[] = {run->id, run->manifest->name};
     sam_metric_set(ledger->gauge.head, (double)view.head, labels);
     sam_metric_set(ledger->gauge.unleased, (double)view.unleased, labels);
     sam_metric_set(ledger->gauge.leased, (double)view.leased, labels);
     sam_metric_set(ledger->gauge.workers, (double)view.by_status[SAM_WORKER_IS_ACTIVE], labels);
-    if (run->privacy.clip > 0)
+    if (run->manifest->privacy.clip > 0)
         sam_metric_set(ledger->gauge.epsilon, ledger_epsilon(run, view.head), labels);
     sam_metric_set(ledger->gauge.quarantined, (double)view.by_status[SAM_WORKER_IS_QUARANTINED], labels);
     sam_metric_set(ledger->gauge.waiting, (double)ledger_follower_waiting(&ledger->follower, run), labels);
@@ -93,5 +93,5 @@ sam_http_next ledger_get_metrics(sam_http_request *request, void *user)
 
 double ledger_epsilon(const ledger_run *run, uint64_t head)
 {
-    return sam_privacy_epsilon(&run->privacy, run->shape.codes_most, head * run->shape.places);
+    return sam_privacy_epsilon(&run->manifest->privacy, run->shape.codes_most, head * run->shape.places);
 }

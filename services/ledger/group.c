@@ -55,8 +55,8 @@ static ledger_turn *unlink_turn(ledger_group *group, ledger_turn **link)
 
 static size_t weight_of(const ledger_turn *turn)
 {
-    uint32_t wants = turn->asked.wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : turn->asked.wants;
-    return 1 + wants + (turn->contributed ? 0 : turn->asked.result_count);
+    uint32_t wants = turn->sync.wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : turn->sync.wants;
+    return 1 + wants + (turn->contributed ? 0 : turn->sync.result_count);
 }
 
 /* The first turn, and those behind it that are of its run, as far as one call goes. */

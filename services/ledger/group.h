@@ -11,7 +11,7 @@
  * alone is as quick as ever, and under load the calls grow: Redis syncs its file once for all of a call, which takes as
  * long for a thousand turns as for one.
  *
- *     turn->run = run; turn->asked = ...; turn->ticket = sam_http_ticket_of(request);
+ *     turn->run = run; turn->sync = ...; turn->ticket = sam_http_ticket_of(request);
  *     if (!ledger_group_join(&group, turn)) ...         // the ledger is stopping
  *     return sam_http_await(request);
  *     ... and when the handler is called again:
@@ -43,7 +43,7 @@ typedef enum ledger_turn_state {
 
 typedef struct ledger_turn {
     const ledger_run *run;
-    sam_sync_request asked;
+    sam_sync_request sync;
     sam_http_ticket ticket; /* of the request that is resumed when it is done */
     bool again;             /* gives the worker its own leases once more where nothing is free */
 

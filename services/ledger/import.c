@@ -1,7 +1,7 @@
 /* Rounds that were committed elsewhere: a .samlog that moves to this ledger, the past of a fork, a run that comes back
  * from a replica after Redis lost its disk. Every link of the chain is checked here; import.lua appends them at once,
  * if the log still ends where they begin. What the log has already must be the same, so an import may be repeated. */
-#include "ledger/ledger.h"
+#include "ledger/plan.h"
 
 #include "base/memory.h"
 
@@ -19,6 +19,7 @@ typedef struct import {
     span *rounds;
     size_t count, room;
     uint64_t head; /* of the log here */
+    uint64_t past; /* rounds that it must have before there is work */
     sam_digest chain;
 
     /* what the new ones among them say */
@@ -35,7 +36,7 @@ static sam_status no_memory(sam_error *err)
 
 /* ---- the request ---- */
 
-static sam_status keep_round(import *all, span round, sam_error *err)
+static sam_status add_round(import *all, span round, sam_error *err)
 {
     if (all->count == all->room) {
         size_t room = all->room == 0 ? 256 : 2 * all->room;
@@ -64,11 +65,11 @@ static sam_status read_rounds(import *all, const uint8_t *bytes, size_t length, 
             return sam_fail(err, SAM_INVALID, "byte %zu: the rounds end inside one", at);
         if (all->count == 0)
             all->from = number;
-        if (number != all->from + all->count || number >= all->run->rounds)
+        if (number != all->from + all->count || number >= all->run->manifest->rounds)
             return sam_fail(err, SAM_INVALID,
                             "byte %zu: round %" PRIu64 " stands where round %" PRIu64 " of %" PRIu64 " comes next", at,
-                            number, all->from + all->count, all->run->rounds);
-        status = keep_round(all, one, err);
+                            number, all->from + all->count, all->run->manifest->rounds);
+        status = add_round(all, one, err);
     }
     return status;
 }
@@ -82,17 +83,20 @@ static sam_status read_state(import *all, sam_redis *redis, sam_error *err)
     size_t count, length;
     const char *chain = NULL;
     sam_schema_key_of(key, all->run->id, SAM_KEY_STATE);
-    sam_status status = sam_redis_words(redis, &reply, err, "HMGET", key, sam_schema_state_name(SAM_STATE_HEAD),
-                                        sam_schema_state_name(SAM_STATE_CHAIN), NULL);
+    sam_status status =
+        sam_redis_words(redis, &reply, err, "HMGET", key, sam_schema_state_name(SAM_STATE_HEAD),
+                        sam_schema_state_name(SAM_STATE_CHAIN), sam_schema_state_name(SAM_STATE_PAST), NULL);
     if (status != SAM_OK)
         return status;
-    status = sam_redis_array(reply, "the state of a run", 2, &each, &count, err);
+    status = sam_redis_array(reply, "the state of a run", 3, &each, &count, err);
     if (status == SAM_OK)
         status = sam_redis_u64(each[0], "the head of a run", &all->head, err);
     if (status == SAM_OK)
         status = sam_redis_bytes(each[1], "the chain of a run", &chain, &length, err);
     if (status == SAM_OK && !sam_digest_parse(&all->chain, chain))
         status = sam_fail(err, SAM_CORRUPT, "run %s in Redis has no chain", all->run->id);
+    if (status == SAM_OK)
+        status = sam_redis_u64(each[2], "the past of a run", &all->past, err);
     sam_redis_reply_free(reply);
     return status;
 }
@@ -130,7 +134,7 @@ static sam_status compare_with_log(const import *all, sam_redis *redis, sam_erro
 
 /* ---- what is new ---- */
 
-static sam_status keep_evaluations(import *all, const sam_round *round, sam_error *err)
+static sam_status add_evaluations(import *all, const sam_round *round, sam_error *err)
 {
     size_t count = all->evaluation_count + round->evaluation_count;
     if (count > all->evaluation_room) {
@@ -159,7 +163,7 @@ static sam_status look_at(import *all, const span *bytes, sam_error *err)
     for (size_t i = 0; i < round.record_count; i++)
         if (round.records[i].author > all->highest_worker)
             all->highest_worker = round.records[i].author;
-    status = keep_evaluations(all, &round, err);
+    status = add_evaluations(all, &round, err);
     sam_round_free(&round);
     return status;
 }
@@ -174,36 +178,67 @@ static sam_status look_at_new(import *all, sam_error *err)
     return status;
 }
 
-static sam_status append(const import *all, const ledger_rounds *rounds, ledger_service *ledger, sam_redis *redis,
-                         uint64_t *head, sam_error *err)
+static void put_evaluations(ledger_call *call, const import *all)
+{
+    for (size_t i = 0; i < all->evaluation_count; i++) {
+        char sums[SAM_SCHEMA_SUMS_SIZE];
+        sam_schema_sums_of(sums, &all->evaluations[i]);
+        ledger_call_u64(call, all->evaluations[i].at);
+        ledger_call_copy(call, sums);
+    }
+}
+
+static void put_rounds(ledger_call *call, const import *all)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (!is_here(all, i))
+            ledger_call_bytes(call, all->rounds[i].bytes, all->rounds[i].length);
+}
+
+static sam_status call_import(const import *all, const sam_plan *plan, ledger_service *ledger, sam_redis *redis,
+                              uint64_t *head, sam_error *err)
 {
     ledger_call call;
     redisReply *reply;
     char before[SAM_DIGEST_HEX], after[SAM_DIGEST_HEX];
+    uint64_t end = all->from + all->count;
     sam_digest_hex(before, &all->chain);
     sam_digest_hex(after, &all->chain_after);
-    ledger_call_begin(&call, all->run->id, 7 + 2 * all->evaluation_count + all->count);
+    ledger_call_begin(&call, all->run->id, 9 + 2 * all->evaluation_count + all->count + ledger_plan_arguments(plan));
     ledger_call_u64(&call, all->head);
     ledger_call_text(&call, before);
     ledger_call_text(&call, after);
-    ledger_call_u64(&call, rounds->past);
-    ledger_call_u64(&call, all->highest_worker > rounds->workers ? all->highest_worker : rounds->workers);
+    ledger_call_u64(&call, all->past);
+    ledger_call_u64(&call, all->highest_worker);
     ledger_call_u64(&call, all->records);
+    ledger_call_u64(&call, end == all->run->manifest->rounds);
     ledger_call_u64(&call, all->evaluation_count);
-    for (size_t i = 0; i < all->evaluation_count; i++) {
-        const sam_evaluation *one = &all->evaluations[i];
-        char sums[SAM_SCHEMA_SUMS_SIZE];
-        ledger_call_u64(&call, one->at);
-        sam_schema_sums_of(sums, one);
-        ledger_call_copy(&call, sums);
-    }
-    for (size_t i = 0; i < all->count; i++)
-        if (!is_here(all, i))
-            ledger_call_bytes(&call, all->rounds[i].bytes, all->rounds[i].length);
+    ledger_call_u64(&call, end - all->head);
+    put_evaluations(&call, all);
+    put_rounds(&call, all);
+    ledger_call_plan(&call, plan);
     sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_IMPORT, redis, &reply, err);
     if (status == SAM_OK)
         status = sam_redis_u64(reply, "import", head, err);
     sam_redis_reply_free(reply);
+    return status;
+}
+
+static sam_status append(import *all, const ledger_rounds *rounds, ledger_service *ledger, sam_redis *redis,
+                         uint64_t *head, sam_error *err)
+{
+    sam_plan plan = {0};
+    sam_status status = SAM_OK;
+    uint64_t end = all->from + all->count;
+    if (all->past < rounds->past)
+        all->past = rounds->past;
+    if (all->highest_worker < rounds->workers)
+        all->highest_worker = rounds->workers;
+    if (end >= all->past)
+        status = ledger_plan_all(&plan, ledger, redis, all->run, end, err);
+    if (status == SAM_OK)
+        status = call_import(all, &plan, ledger, redis, head, err);
+    sam_plan_free(&plan);
     return status;
 }
 
@@ -232,9 +267,10 @@ sam_status ledger_import(ledger_service *ledger, sam_redis *redis, const ledger_
                          uint64_t *head, sam_error *err)
 {
 import all = {.run = run };
-    sam_status status = rounds->past > run->rounds
-                            ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", run->rounds)
-                            : read_rounds(&all, rounds->bytes, rounds->length, err);
+    sam_status status =
+        rounds->past > run->manifest->rounds
+            ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", run->manifest->rounds)
+            : read_rounds(&all, rounds->bytes, rounds->length, err);
     if (status == SAM_OK)
         status = import_all(&all, rounds, ledger, redis, head, err);
     sam_free(all.rounds);

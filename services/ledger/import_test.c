@@ -152,7 +152,7 @@ static void a_fork_gives_no_work_before_its_past_is_there(void **state)
     snprintf(branch.path, sizeof branch.path, "/v1/runs/%s", branch.manifest->id_hex);
     json_decref(test_json(ledgers[1].url, "POST", "/v1/runs", branch.manifest->text, 201));
     test_worker early = test_worker_join(&branch, ledgers[1].url);
-    early.results[0] = (sam_result){.kind = SAM_WORK_SLOT, .codes = early.codes[0], .code_count = 2};
+    early.results[0] = (sam_result){.kind = SAM_WORK_SLOT, .codes = early.codes[0], .code_count = 2, .weight = 1};
     early.result_count = 1; /* nobody leased it */
     for (uint64_t r = 0; r < 6; r += 2) {
         test_turn(&early);

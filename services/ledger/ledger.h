@@ -61,7 +61,7 @@ sam_status ledger_note(ledger_service *ledger, sam_status status, const sam_erro
 
 /* `past`: rounds that will be imported; no work is given before. A fork's own past counts in any case. `workers`: the
  * highest number that belongs to somebody. */
-sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const sam_manifest *manifest, uint64_t past,
+sam_status ledger_create(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint64_t past,
                          uint64_t workers, bool *created, sam_error *err);
 
 #define LEDGER_IMPORT_BYTES_MAX ((size_t)16 * 1024 * 1024) /* in one request */
@@ -88,8 +88,8 @@ typedef struct ledger_newcomer {
 sam_status ledger_join(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const ledger_newcomer *newcomer,
                        uint32_t *worker, uint64_t *head, sam_error *err);
 
-/* What turns of one run ask, in one call: fills the outcome of each. Not OK: none has one. `full`: the open round has
- * all its slots, and wants a commit. turns.c */
+/* What turns of one run ask, in one call: fills the outcome of each. Not OK: none has one. `full`: the next round
+ * has all its records, and wants a commit. turns.c */
 sam_status ledger_turns_call(ledger_service *ledger, sam_redis *redis, ledger_turn **turns, size_t count, bool *full,
                              sam_error *err);
 sam_status ledger_leave(ledger_service *ledger, sam_redis *redis, const ledger_run *run, uint32_t worker,
@@ -98,14 +98,15 @@ sam_status ledger_pause(ledger_service *ledger, sam_redis *redis, const ledger_r
 
 typedef struct ledger_pulse {
     sam_run_status status;
-    uint64_t free, outstanding;
-    bool full;
+    uint64_t free; /* pieces of work that whoever comes may have */
+    bool work_left, full;
 } ledger_pulse;
 
 sam_status ledger_tick(ledger_service *ledger, sam_redis *redis, const ledger_run *run, ledger_pulse *pulse,
                        sam_error *err);
 
-/* Commits the open round where it is full; OK, too, where another copy was faster. commit.c */
+/* Commits the open rounds, one after the other, as far as they are full; OK, too, where another copy was faster.
+ * commit.c */
 sam_status ledger_commit(ledger_service *ledger, sam_redis *redis, const ledger_run *run, sam_error *err);
 
 /* Reads encoded rounds [from, from + count) as far as they are there: reply->element[i]->element[1]->element[1]. */
@@ -117,7 +118,7 @@ sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, con
 
 /* Where the run is signed: the request, whose bytes these are, and every result in it stand under the key with which
  * the worker joined (FORBIDDEN otherwise). signatures.c */
-sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *asked,
+sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *sync,
                                    const uint8_t *bytes, size_t length, sam_error *err);
 /* Keys of the workers, and signatures of the rounds from `from` on, as a .samsig has them. `*next`: where to go on. */
 sam_status ledger_put_keys(sam_buffer *out, sam_redis *redis, const ledger_run *run, sam_error *err);
@@ -127,9 +128,9 @@ sam_status ledger_put_signatures(sam_buffer *out, sam_redis *redis, const ledger
 /* Takes the opinions among the results of a sync and gives the worker checks to do. FORBIDDEN: it is in quarantine.
  * checks.c */
 #define LEDGER_CHECKS_MAX 4
-sam_status ledger_check(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const sam_sync_request *asked,
+sam_status ledger_check(ledger_service *ledger, sam_redis *redis, const ledger_run *run, const sam_sync_request *sync,
                         sam_lease leases[LEDGER_CHECKS_MAX], size_t *count, sam_error *err);
-void ledger_drop_checks(sam_sync_request *asked); /* what is no concern of the group's */
+void ledger_drop_checks(sam_sync_request *sync); /* what is no concern of the group's */
 
 /* What the committed rounds tell of an example, where the run is private; else 0. */
 double ledger_epsilon(const ledger_run *run, uint64_t head);

@@ -39,14 +39,9 @@ static sam_status add_page(ledger_exchange *exchange, uint64_t from, uint64_t *n
 sam_status ledger_get_log(ledger_exchange *exchange, sam_error *err)
 {
     uint64_t from = 0, next = 0;
-    sam_manifest *manifest = NULL;
     sam_status status = sam_http_query_u64(exchange->request, "from", 0, SAM_ROUNDS_MAX, &from, err);
-    if (status == SAM_OK && from == 0) {
-        status = ledger_manifest(exchange->redis, exchange->run->id, &manifest, err);
-        if (status == SAM_OK)
-            sam_samlog_put_head(&exchange->bytes, manifest);
-        sam_manifest_free(manifest);
-    }
+    if (status == SAM_OK && from == 0)
+        sam_samlog_put_head(&exchange->bytes, exchange->run->manifest);
     for (bool more = true; status == SAM_OK && more && exchange->bytes.length < REPLY_BYTES_MAX; from = next) {
         status = add_page(exchange, from, &next, err);
         more = next > from;
@@ -74,7 +69,7 @@ sam_status ledger_get_signatures(ledger_exchange *exchange, sam_error *err)
     uint64_t from = 0, next = 0;
     sam_digest id;
     sam_status status = sam_http_query_u64(exchange->request, "from", 0, SAM_ROUNDS_MAX, &from, err);
-    if (status == SAM_OK && !exchange->run->signed_records)
+    if (status == SAM_OK && !exchange->run->manifest->signed_records)
         status = sam_fail(err, SAM_NOT_FOUND, "the records of this run are not signed");
     if (status == SAM_OK && from == 0 && sam_digest_parse(&id, exchange->run->id)) {
         sam_samsig_put_head(&exchange->bytes, &id);

@@ -12,13 +12,13 @@ sam_status ledger_pause(ledger_service *ledger, sam_redis *redis, const ledger_r
     return status;
 }
 
-/* reply: status, free, outstanding, full */
+/* reply: status, free, work left, full */
 static sam_status read_pulse(ledger_pulse *pulse, const redisReply *reply, sam_error *err)
 {
     redisReply *const *each;
     const char *text;
     size_t count, length;
-    uint64_t full = 0;
+    uint64_t left = 0, full = 0;
     sam_status status = sam_redis_array(reply, "tick", 4, &each, &count, err);
     if (status == SAM_OK)
         status = sam_redis_bytes(each[0], "the status of a run", &text, &length, err);
@@ -27,9 +27,10 @@ static sam_status read_pulse(ledger_pulse *pulse, const redisReply *reply, sam_e
     if (status == SAM_OK)
         status = sam_redis_u64(each[1], "tick", &pulse->free, err);
     if (status == SAM_OK)
-        status = sam_redis_u64(each[2], "tick", &pulse->outstanding, err);
+        status = sam_redis_u64(each[2], "tick", &left, err);
     if (status == SAM_OK)
         status = sam_redis_u64(each[3], "tick", &full, err);
+    pulse->work_left = left == 1;
     pulse->full = full == 1;
     return status;
 }

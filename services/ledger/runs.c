@@ -15,12 +15,13 @@ void ledger_runs_init(ledger_runs *runs)
     pthread_mutex_init(&runs->lock, NULL);
 }
 
-static void free_run(ledger_run *run)
+void ledger_run_free(ledger_run *run)
 {
+    if (run == NULL)
+        return;
     ledger_recent_free(run->recent);
-    sam_free(run->name);
-    sam_free(run->kernel);
     ledger_public_keys_free(run->public_keys);
+    sam_manifest_free(run->manifest);
     sam_free(run);
 }
 
@@ -29,7 +30,7 @@ void ledger_runs_free(ledger_runs *runs)
     while (runs->first != NULL) {
         ledger_run *run = runs->first;
         runs->first = run->next;
-        free_run(run);
+        ledger_run_free(run);
     }
     pthread_mutex_destroy(&runs->lock);
 }
@@ -49,14 +50,13 @@ static sam_status no_run(sam_error *err, const char *id)
     return sam_fail(err, SAM_NOT_FOUND, "there is no run %.64s", id);
 }
 
-sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err)
+static sam_status read_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err)
 {
     char key[SAM_SCHEMA_KEY_SIZE];
     redisReply *reply;
     const char *text;
     size_t length;
     sam_digest digest;
-    *manifest = NULL;
     if (!sam_digest_parse(&digest, id))
         return no_run(err, id);
     sam_schema_key_of(key, id, SAM_KEY_MANIFEST);
@@ -76,29 +76,22 @@ static uint32_t reach_of(const sam_round_shape *shape)
     return fit < 1 ? 1 : fit > SAM_SYNC_ROUNDS_MAX ? SAM_SYNC_ROUNDS_MAX : (uint32_t)fit;
 }
 
-static ledger_run *remember(const sam_manifest *manifest)
+ledger_run *ledger_run_new(sam_manifest *manifest)
 {
     ledger_run *run = sam_alloc(1, sizeof *run);
-    if (run == NULL)
+    if (run == NULL) {
+        sam_manifest_free(manifest);
         return NULL;
+    }
     memcpy(run->id, manifest->id_hex, sizeof run->id);
-    run->name = sam_strdup(manifest->name);
+    run->manifest = manifest;
     run->shape = sam_manifest_shape(manifest);
-    run->rounds = manifest->rounds;
-    run->chunks = manifest->evaluation.chunks;
-    run->lease_ms = manifest->lease_ms;
-    run->verify_rate = manifest->verify_rate;
-    run->privacy = manifest->privacy;
-    run->signed_records = manifest->signed_records;
-    run->public_keys = ledger_public_keys_new();
-    run->kernel = manifest->kernel == NULL ? NULL : sam_strdup(manifest->kernel);
-    run->least_slots = manifest->quorum.slots > 0 ? manifest->quorum.slots : manifest->slots;
     run->reach = reach_of(&run->shape);
-    sam_schema_key_of(run->log_key, run->id, SAM_KEY_LOG);
+    run->public_keys = ledger_public_keys_new();
     run->recent = ledger_recent_new(run->reach);
-    if (run->name == NULL || run->recent == NULL || run->public_keys == NULL ||
-        (manifest->kernel != NULL && run->kernel == NULL)) {
-        free_run(run);
+    sam_schema_key_of(run->log_key, run->id, SAM_KEY_LOG);
+    if (run->recent == NULL || run->public_keys == NULL) {
+        ledger_run_free(run);
         return NULL;
     }
     return run;
@@ -118,7 +111,7 @@ static const ledger_run *insert(ledger_runs *runs, ledger_run *made)
     pthread_mutex_unlock(&runs->lock);
     if (run == NULL)
         return made;
-    free_run(made);
+    ledger_run_free(made);
     return run;
 }
 
@@ -128,18 +121,15 @@ sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id,
     *run = ledger_runs_known(runs, id);
     if (*run != NULL)
         return SAM_OK;
-    sam_status status = ledger_manifest(redis, id, &manifest, err);
-    if (status != SAM_OK)
-        return status;
-    ledger_run *made = remember(manifest);
-    bool same = strcmp(manifest->id_hex, id) == 0;
-    sam_manifest_free(manifest);
-    if (made == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for run %.64s", id);
-    if (!same) {
-        free_run(made);
+    sam_status status = read_manifest(redis, id, &manifest, err);
+    if (status == SAM_OK && strcmp(manifest->id_hex, id) != 0) {
+        sam_manifest_free(manifest);
         return sam_fail(err, SAM_CORRUPT, "the manifest that Redis keeps for run %.64s is of another run", id);
     }
-    *run = insert(runs, made);
-    return SAM_OK;
+    ledger_run *made = status == SAM_OK ? ledger_run_new(manifest) : NULL;
+    if (status == SAM_OK && made == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for run %.64s", id);
+    if (status == SAM_OK)
+        *run = insert(runs, made);
+    return status;
 }

@@ -1,5 +1,5 @@
-/* What a copy of the ledger remembers of runs: the immutable things of their manifests, so that no request has to
- * parse one.
+/* What a copy of the ledger remembers of runs: their manifests, which never change, so that no request has to parse
+ * one.
  *
  *     const ledger_run *run;
  *     if (ledger_runs_find(&runs, redis, id, &run, err) != SAM_OK) ...      // NOT_FOUND: "there is no run 01ab..."
@@ -20,15 +20,9 @@
 typedef struct ledger_run {
     struct ledger_run *next;
     char id[SAM_DIGEST_HEX];
-    char *name, *kernel; /* kernel NULL: any */
+    sam_manifest *manifest;
     sam_round_shape shape;
-    uint64_t rounds;
-    uint32_t chunks, lease_ms;
-    uint32_t verify_rate;
-    bool signed_records;
-    sam_privacy privacy;
     struct ledger_public_keys *public_keys; /* of its workers; signatures.c */
-    uint32_t least_slots;                   /* of a committed round */
     uint32_t reach;                         /* rounds that one sync reply carries at most */
     char log_key[SAM_SCHEMA_KEY_SIZE];
     ledger_recent *recent;
@@ -46,7 +40,9 @@ void ledger_runs_free(ledger_runs *runs);
 const ledger_run *ledger_runs_known(ledger_runs *runs, const char *id);
 sam_status ledger_runs_find(ledger_runs *runs, sam_redis *redis, const char *id, const ledger_run **run,
                             sam_error *err);
-/* Reads and parses the manifest itself. */
-sam_status ledger_manifest(sam_redis *redis, const char *id, sam_manifest **manifest, sam_error *err);
+
+/* Of a manifest, which it takes. NULL: out of memory; then the manifest is freed, too. */
+ledger_run *ledger_run_new(sam_manifest *manifest);
+void ledger_run_free(ledger_run *run); /* one that is in no list; NULL is fine */
 
 #endif

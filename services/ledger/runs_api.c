@@ -4,26 +4,35 @@
 
 #include <inttypes.h>
 
+static sam_status create(ledger_exchange *exchange, const ledger_run *run, uint64_t past, uint64_t workers,
+                         sam_error *err)
+{
+    bool created;
+    if (past > run->manifest->rounds)
+        return sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", run->manifest->rounds);
+    sam_status status = ledger_create(exchange->ledger, exchange->redis, run, past, workers, &created, err);
+    if (status != SAM_OK)
+        return status;
+    exchange->code = created ? 201 : 200;
+    exchange->answer = json_pack("{s:s}", "run", run->id);
+    return SAM_OK;
+}
+
 sam_status ledger_post_run(ledger_exchange *exchange, sam_error *err)
 {
     size_t length;
     uint64_t past, workers;
     sam_manifest *manifest;
-    bool created;
     const char *body = (const char *)sam_http_body(exchange->request, &length);
     sam_status status = ledger_exchange_history(exchange, &past, &workers, err);
     if (status == SAM_OK)
         status = sam_manifest_parse(&manifest, body, length, err);
     if (status != SAM_OK)
         return status;
-    status = past > manifest->rounds
-                 ? sam_fail(err, SAM_INVALID, "past: the run has %" PRIu64 " rounds in all", manifest->rounds)
-                 : ledger_create(exchange->ledger, exchange->redis, manifest, past, workers, &created, err);
-    if (status == SAM_OK) {
-        exchange->code = created ? 201 : 200;
-        exchange->answer = json_pack("{s:s}", "run", manifest->id_hex);
-    }
-    sam_manifest_free(manifest);
+    ledger_run *run = ledger_run_new(manifest);
+    status =
+        run == NULL ? sam_fail(err, SAM_NO_MEMORY, "no memory for a run") : create(exchange, run, past, workers, err);
+    ledger_run_free(run);
     return status;
 }
 
@@ -31,9 +40,9 @@ sam_status ledger_post_run(ledger_exchange *exchange, sam_error *err)
 
 static json_t *summary(const ledger_run *run, const ledger_view *view)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "run", run->id, "name", run->name, "status",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I}", "run", run->id, "name", run->manifest->name, "status",
                      sam_schema_run_status_name(view->status), "head", (json_int_t)view->head, "rounds",
-                     (json_int_t)run->rounds, "slots", (json_int_t)run->shape.places, "workers",
+                     (json_int_t)run->manifest->rounds, "slots", (json_int_t)run->shape.places, "workers",
                      (json_int_t)view->by_status[SAM_WORKER_IS_ACTIVE]);
 }
 
@@ -73,7 +82,7 @@ sam_status ledger_get_run(ledger_exchange *exchange, sam_error *err)
     json_object_set_new(answer, "lost_leases", json_integer((json_int_t)view.lost_leases));
     json_object_set_new(answer, "records", json_integer((json_int_t)view.records));
     json_object_set_new(answer, "quarantined", quarantined_of(&view));
-    if (run->privacy.clip > 0)
+    if (run->manifest->privacy.clip > 0)
         json_object_set_new(
             answer, "privacy",
             json_pack("{s:f, s:f}", "epsilon", ledger_epsilon(run, view.head), "delta", SAM_PRIVACY_DELTA));
@@ -113,13 +122,10 @@ sam_status ledger_get_runs(ledger_exchange *exchange, sam_error *err)
 
 sam_status ledger_get_manifest(ledger_exchange *exchange, sam_error *err)
 {
-    sam_manifest *manifest;
-    sam_status status = ledger_manifest(exchange->redis, exchange->run->id, &manifest, err);
-    if (status != SAM_OK)
-        return status;
+    const sam_manifest *manifest = exchange->run->manifest;
+    (void)err;
     sam_put_bytes(&exchange->bytes, manifest->text, manifest->text_length);
     exchange->type = "application/json";
-    sam_manifest_free(manifest);
     return SAM_OK;
 }
 

@@ -78,9 +78,15 @@ void ledger_call_text(ledger_call *call, const char *text)
     ledger_call_bytes(call, text, text == NULL ? 0 : strlen(text));
 }
 
+void ledger_call_copy_bytes(ledger_call *call, const void *bytes, size_t length)
+{
+    ledger_call_bytes(call, call->failed || bytes == NULL ? NULL : sam_arena_strndup(&call->arena, bytes, length),
+                      length);
+}
+
 void ledger_call_copy(ledger_call *call, const char *text)
 {
-    ledger_call_text(call, call->failed ? NULL : sam_arena_strndup(&call->arena, text, strlen(text)));
+    ledger_call_copy_bytes(call, text, strlen(text));
 }
 
 void ledger_call_u64(ledger_call *call, uint64_t value)

@@ -57,6 +57,7 @@ void ledger_call_text(ledger_call *call, const char *text);                  /* 
 void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length); /* borrowed */
 void ledger_call_u64(ledger_call *call, uint64_t value);
 void ledger_call_copy(ledger_call *call, const char *text);
+void ledger_call_copy_bytes(ledger_call *call, const void *bytes, size_t length);
 /* UNAVAILABLE, too, where it was done but too few replicas have it: what is called again changes nothing. */
 sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_script which, sam_redis *redis,
                            redisReply **reply, sam_error *err);

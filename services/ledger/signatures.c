@@ -48,30 +48,30 @@ static sam_status key_of(ledger_service *ledger, const ledger_run *run, uint32_t
     return ledger_note(ledger, status, err);
 }
 
-sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *asked,
+sam_status ledger_check_signatures(ledger_service *ledger, const ledger_run *run, const sam_sync_request *sync,
                                    const uint8_t *bytes, size_t length, sam_error *err)
 {
     sam_digest id;
     sam_public_key key;
-    if (run->signed_records != asked->is_signed)
-        return sam_fail(err, run->signed_records ? SAM_FORBIDDEN : SAM_INVALID,
+    if (run->manifest->signed_records != sync->is_signed)
+        return sam_fail(err, run->manifest->signed_records ? SAM_FORBIDDEN : SAM_INVALID,
                         "the run %s signed requests, and this one is%s",
-                        run->signed_records ? "wants" : "does not take", asked->is_signed ? "" : " not");
-    if (!run->signed_records)
+                        run->manifest->signed_records ? "wants" : "does not take", sync->is_signed ? "" : " not");
+    if (!run->manifest->signed_records)
         return SAM_OK;
-    sam_status status = key_of(ledger, run, asked->worker, &key, err);
+    sam_status status = key_of(ledger, run, sync->worker, &key, err);
     if (status != SAM_OK)
         return status;
     (void)sam_digest_parse(&id, run->id);
     if (!sam_sync_request_is_signed(bytes, length, &id, &key))
         return sam_fail(err, SAM_FORBIDDEN,
-                        "the request is not signed with the key with which worker %" PRIu32 " joined", asked->worker);
-    for (size_t i = 0; i < asked->result_count; i++)
-        if (!sam_result_is_signed(&asked->results[i], &id, asked->worker, &key))
+                        "the request is not signed with the key with which worker %" PRIu32 " joined", sync->worker);
+    for (size_t i = 0; i < sync->result_count; i++)
+        if (!sam_result_is_signed(&sync->results[i], &id, sync->worker, &key))
             return sam_fail(err, SAM_FORBIDDEN,
                             "result %zu, of round %" PRIu64 ", is not signed with the key with which worker %" PRIu32
                             " joined",
-                            i, asked->results[i].round, asked->worker);
+                            i, sync->results[i].round, sync->worker);
     return SAM_OK;
 }
 

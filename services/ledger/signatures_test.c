@@ -78,7 +78,9 @@ static void only_who_has_the_key_speaks_for_the_worker(void **state)
 {
     sam_signing_key key = key_number(1), stranger = key_number(2);
     (void)state;
-    test_worker worker = join(&key), other = join(&stranger);
+    test_worker worker = join(&key), other = join(&stranger), silent = worker;
+    silent.key = &stranger; /* without results a request can still take work, or leave */
+    expect_refused(&silent, 403, "the request is not signed with the key");
     test_turn(&worker); /* leases, and "computes" */
     assert_true(worker.result_count > 0);
     worker.key = &stranger;

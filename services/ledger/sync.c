@@ -27,7 +27,7 @@ typedef struct worker_turn {
 static void turn_free(ledger_turn *turn)
 {
     worker_turn *own = (worker_turn *)((char *)turn - offsetof(worker_turn, turn));
-    sam_sync_request_free(&own->turn.asked);
+    sam_sync_request_free(&own->turn.sync);
     sam_free(own);
 }
 
@@ -42,14 +42,15 @@ static sam_status decode(worker_turn *own, sam_http_request *request, sam_error 
 {
     size_t length;
     const uint8_t *body = sam_http_body(request, &length);
-    sam_sync_request *asked = &own->turn.asked;
-    sam_status status = sam_sync_request_decode(asked, body, length, err);
+    sam_sync_request *sync = &own->turn.sync;
+    sam_status status = sam_sync_request_decode(sync, body, length, err);
     if (status != SAM_OK)
         return status;
-    if (asked->wait_ms > own->ledger->wait_ms_max)
-        asked->wait_ms = own->ledger->wait_ms_max;
-    own->until_ms = sam_monotonic_ms() + asked->wait_ms;
-    own->waiter.wants_work = asked->wants > 0;
+    if (sync->wait_ms > own->ledger->wait_ms_max)
+        sync->wait_ms = own->ledger->wait_ms_max;
+    own->until_ms = sam_monotonic_ms() + sync->wait_ms;
+    own->waiter.wants_work = sync->wants > 0;
+    own->waiter.ahead = sync->ahead;
     own->waiter.ticket = own->turn.ticket = sam_http_ticket_of(request);
     return SAM_OK;
 }
@@ -73,7 +74,7 @@ static sam_status check_signatures(const worker_turn *own, sam_http_request *req
 {
     size_t length;
     const uint8_t *body = sam_http_body(request, &length);
-    return ledger_check_signatures(own->ledger, own->turn.run, &own->turn.asked, body, length, err);
+    return ledger_check_signatures(own->ledger, own->turn.run, &own->turn.sync, body, length, err);
 }
 
 /* The first call of the handler. */
@@ -99,16 +100,16 @@ static sam_status check(worker_turn *own, sam_error *err)
     ledger_turn *turn = &own->turn;
     sam_redis *redis;
     sam_status status = SAM_OK;
-    if (turn->run->verify_rate > 0) {
+    if (turn->run->manifest->verify_rate > 0) {
         status = sam_redis_borrow(own->ledger->redis, &redis, err);
         if (status != SAM_OK)
             return status;
-        status = ledger_check(own->ledger, redis, turn->run, &turn->asked, own->checks, &own->check_count, err);
+        status = ledger_check(own->ledger, redis, turn->run, &turn->sync, own->checks, &own->check_count, err);
         sam_redis_give_back(own->ledger->redis, redis);
         (void)ledger_note(own->ledger, status, err);
     }
-    ledger_drop_checks(&turn->asked);
-    turn->asked.wants -= turn->asked.wants < own->check_count ? turn->asked.wants : (uint32_t)own->check_count;
+    ledger_drop_checks(&turn->sync);
+    turn->sync.wants -= turn->sync.wants < own->check_count ? turn->sync.wants : (uint32_t)own->check_count;
     return status;
 }
 
@@ -128,8 +129,8 @@ static sam_http_next ask(worker_turn *own, sam_http_request *request)
 static bool is_quiet(const worker_turn *own)
 {
     const ledger_turn *turn = &own->turn;
-    return turn->lease_count == 0 && own->check_count == 0 && turn->head == turn->asked.cursor &&
-           turn->run_status != SAM_RUN_COMPLETE && !turn->asked.leaving;
+    return turn->lease_count == 0 && own->check_count == 0 && turn->head == turn->sync.cursor &&
+           turn->run_status != SAM_RUN_COMPLETE && !turn->sync.leaving;
 }
 
 static void encode_recent(sam_buffer *out, sam_sync_reply *reply, ledger_round **rounds, size_t count)
@@ -169,7 +170,7 @@ static sam_status add_rounds(sam_sync_reply *reply, const ledger_turn *turn, con
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the rounds of a sync reply");
     sam_status status = SAM_OK;
     for (size_t i = 0; i < log->elements && status == SAM_OK; i++, reply->round_count++)
-        status = ledger_round_of(log, i, turn->asked.cursor, &reply->rounds[i], &reply->round_lengths[i], err);
+        status = ledger_round_of(log, i, turn->sync.cursor, &reply->rounds[i], &reply->round_lengths[i], err);
     return status;
 }
 
@@ -179,13 +180,13 @@ static sam_status encode_from_log(sam_buffer *out, sam_sync_reply *reply, const 
     redisReply *log = NULL;
     sam_sync_reply own = {0}; /* of it, the rounds */
     /* None beyond the head that was told: what came since may be on no replica of Redis yet. */
-    uint64_t behind = turn->head - turn->asked.cursor;
+    uint64_t behind = turn->head - turn->sync.cursor;
     uint64_t count = behind < turn->run->reach ? behind : turn->run->reach;
-    sam_status status = ledger_read_log(redis, turn->run, turn->asked.cursor, count, &log, err);
+    sam_status status = ledger_read_log(redis, turn->run, turn->sync.cursor, count, &log, err);
     if (status == SAM_OK)
         status = add_rounds(&own, turn, log, err);
     if (status == SAM_OK) {
-        remember(turn->run, turn->asked.cursor, &own);
+        remember(turn->run, turn->sync.cursor, &own);
         reply->rounds = own.rounds;
         reply->round_lengths = own.round_lengths;
         reply->round_count = own.round_count;
@@ -205,8 +206,8 @@ static sam_status encode(sam_buffer *out, ledger_service *ledger, const ledger_t
                             .refused = turn->refused,
                             .leases = turn->leases,
                             .lease_count = turn->lease_count};
-    if (ledger_recent_take(turn->run->recent, turn->asked.cursor, turn->head, rounds)) {
-        encode_recent(out, &reply, rounds, turn->head - turn->asked.cursor);
+    if (ledger_recent_take(turn->run->recent, turn->sync.cursor, turn->head, rounds)) {
+        encode_recent(out, &reply, rounds, turn->head - turn->sync.cursor);
         return SAM_OK;
     }
     sam_status status = sam_redis_borrow(ledger->redis, &redis, err);
@@ -223,7 +224,7 @@ static sam_status leave(worker_turn *own, sam_error *err)
     sam_status status = sam_redis_borrow(own->ledger->redis, &redis, err);
     if (status != SAM_OK)
         return status;
-    status = ledger_leave(own->ledger, redis, own->turn.run, own->turn.asked.worker, err);
+    status = ledger_leave(own->ledger, redis, own->turn.run, own->turn.sync.worker, err);
     sam_redis_give_back(own->ledger->redis, redis);
     return ledger_note(own->ledger, status, err);
 }
@@ -253,7 +254,7 @@ static sam_http_next reply_to(worker_turn *own, sam_http_request *request)
     sam_status status = add_checks(own, &err);
     if (status == SAM_OK)
         status = encode(&out, own->ledger, &own->turn, &err);
-    if (status == SAM_OK && own->turn.asked.leaving)
+    if (status == SAM_OK && own->turn.sync.leaving)
         status = leave(own, &err);
     /* Workers save the bytes of the field; who names the type of the request is told that of the reply. */
     const char *type = sam_http_header(request, "Content-Type") == NULL ? NULL : SAM_SYNC_CONTENT_TYPE;

@@ -197,7 +197,7 @@ typedef struct test_worker {
     sam_result results[TEST_RESULTS_MAX]; /* finished, to be sent with the next turn */
     uint8_t codes[TEST_RESULTS_MAX][8];
     size_t result_count;
-    bool leaving;
+    bool leaving, ahead;
     const sam_signing_key *key; /* NULL: what it sends is not signed */
     sam_error err;
 } test_worker;
@@ -205,6 +205,11 @@ typedef struct test_worker {
 static inline uint8_t test_code(uint64_t round, uint32_t slot, uint32_t probe)
 {
     return (uint8_t)(round * 31 + slot * 7 + probe * 3 + 1);
+}
+
+static inline uint32_t test_loss(uint64_t round, uint32_t slot)
+{
+    return (uint32_t)(100 + round * 5 + slot);
 }
 
 static inline test_worker test_worker_join_with(const test_run *run, const char *base, const char *body)
@@ -231,6 +236,8 @@ static inline void test_compute(test_worker *worker, const sam_lease *lease)
     if (lease->kind != SAM_WORK_EVALUATION) {
         result->codes = worker->codes[worker->result_count];
         result->code_count = worker->run->manifest->probes;
+        result->weight = 1;
+        result->loss = test_loss(lease->round, lease->index);
         for (uint32_t p = 0; p < result->code_count; p++)
             result->codes[p] = test_code(lease->round, lease->index, p);
     } else {
@@ -263,6 +270,7 @@ static inline void test_worker_request(test_worker *worker, sam_buffer *out)
                                 .wants = worker->wants,
                                 .wait_ms = worker->wait_ms,
                                 .leaving = worker->leaving,
+                                .ahead = worker->ahead,
                                 .results = worker->results,
                                 .result_count = worker->result_count};
     sam_sync_request_compose(out, &request, &worker->run->manifest->id, worker->key);
@@ -318,6 +326,7 @@ static inline void test_drive(test_worker *workers, size_t count)
 static inline void test_check_record(const sam_record *record, uint32_t probes)
 {
     assert_int_equal(record->code_count, probes);
+    assert_true(record->weight == 1 && record->loss == test_loss(record->round, record->place));
     for (uint32_t p = 0; p < probes; p++)
         assert_int_equal(record->codes[p], test_code(record->round, record->place, p));
 }

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "ledger/ledger.h"
+#include "ledger/open_record.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,35 +12,36 @@
 #define CHUNK_LOSS_MAX     ((uint64_t)1 << 43)
 #define CHUNK_EXAMPLES_MAX (1u << 22)
 
-#define WORDS_OF_TURN   7
-#define WORDS_OF_RESULT 5
-#define REPLY_HEAD      3 /* head, chain, full */
+#define ARGUMENTS_OF_TURN   8
+#define ARGUMENTS_OF_RESULT 5
+#define REPLY_HEAD          3 /* head, chain, full */
 
-/* ---- what is asked ---- */
+/* ---- what is sync ---- */
 
-static bool fits(const ledger_run *run, const sam_result *result)
+/* What Lua takes, a commit must be able to encode. */
+static bool fits(const ledger_run *run, uint32_t worker, const sam_result *result)
 {
+    const sam_record record = {.round = result->round,
+                               .place = result->index,
+                               .author = worker,
+                               .weight = result->weight,
+                               .code_count = result->code_count};
     if (result->kind == SAM_WORK_SLOT)
-        return result->index < run->shape.places && result->code_count == run->shape.codes_most &&
-               result->round < run->rounds;
-    return result->index < run->chunks && result->round <= run->rounds &&
+        return result->round < run->manifest->rounds && sam_round_shape_refuses(&run->shape, &record) == NULL;
+    return result->index < run->manifest->evaluation.chunks && result->round <= run->manifest->rounds &&
            result->evaluation.loss_micro <= CHUNK_LOSS_MAX && result->evaluation.examples <= CHUNK_EXAMPLES_MAX;
 }
 
 static size_t results_of(const ledger_turn *turn)
 {
-    return turn->contributed ? 0 : turn->asked.result_count;
+    return turn->contributed ? 0 : turn->sync.result_count;
 }
 
-static void put_signed_codes(ledger_call *call, const sam_result *result)
+static void put_record(ledger_call *call, const sam_result *result, bool is_signed, sam_buffer *bytes)
 {
-    size_t length = result->code_count + SAM_SIGNATURE_BYTES;
-    uint8_t *both = sam_arena_array(&call->arena, length, 1);
-    if (both != NULL) {
-        memcpy(both, result->codes, result->code_count);
-        memcpy(both + result->code_count, result->signature, SAM_SIGNATURE_BYTES);
-    }
-    ledger_call_bytes(call, both, length);
+    sam_buffer_clear(bytes);
+    ledger_open_record_put(bytes, result, is_signed);
+    ledger_call_copy_bytes(call, bytes->failed ? NULL : bytes->bytes, bytes->length);
 }
 
 static void put_sums(ledger_call *call, const sam_evaluation *evaluation)
@@ -49,36 +51,36 @@ static void put_sums(ledger_call *call, const sam_evaluation *evaluation)
     ledger_call_copy(call, sums);
 }
 
-static void put_result(ledger_call *call, const sam_result *result, bool is_signed)
+static void put_result(ledger_call *call, const ledger_run *run, const sam_result *result, sam_buffer *bytes)
 {
-    ledger_call_text(call, result->kind == SAM_WORK_SLOT ? "s" : "e");
+    const char letter[] = {sam_work_kind_of(result->kind)->letter, 0};
+    ledger_call_copy(call, letter);
     ledger_call_u64(call, result->round);
     ledger_call_u64(call, result->index);
     ledger_call_u64(call, result->elapsed_ms);
-    if (result->kind == SAM_WORK_SLOT && is_signed)
-        put_signed_codes(call, result);
-    else if (result->kind == SAM_WORK_SLOT)
-        ledger_call_bytes(call, result->codes, result->code_count);
+    if (result->kind == SAM_WORK_SLOT)
+        put_record(call, result, run->manifest->signed_records, bytes);
     else
         put_sums(call, &result->evaluation);
 }
 
-static void put_turn(ledger_call *call, const ledger_turn *turn)
+static void put_turn(ledger_call *call, const ledger_turn *turn, sam_buffer *bytes)
 {
-    const sam_sync_request *asked = &turn->asked;
+    const sam_sync_request *sync = &turn->sync;
     size_t good = 0, count = results_of(turn);
     for (size_t i = 0; i < count; i++)
-        good += fits(turn->run, &asked->results[i]);
-    ledger_call_u64(call, asked->worker);
-    ledger_call_u64(call, asked->cursor);
-    ledger_call_u64(call, asked->wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : asked->wants);
+        good += fits(turn->run, sync->worker, &sync->results[i]);
+    ledger_call_u64(call, sync->worker);
+    ledger_call_u64(call, sync->cursor);
+    ledger_call_u64(call, sync->wants > SAM_SYNC_LEASES_MAX ? SAM_SYNC_LEASES_MAX : sync->wants);
+    ledger_call_u64(call, sync->ahead);
     ledger_call_u64(call, turn->again);
-    ledger_call_u64(call, asked->wait_ms);
+    ledger_call_u64(call, sync->wait_ms);
     ledger_call_u64(call, count - good);
     ledger_call_u64(call, good);
     for (size_t i = 0; i < count; i++)
-        if (fits(turn->run, &asked->results[i]))
-            put_result(call, &asked->results[i], turn->run->signed_records);
+        if (fits(turn->run, sync->worker, &sync->results[i]))
+            put_result(call, turn->run, &sync->results[i], bytes);
 }
 
 /* ---- what came of it ---- */
@@ -87,10 +89,10 @@ static void put_turn(ledger_call *call, const ledger_turn *turn)
 static bool read_lease(sam_lease *lease, const char **text)
 {
     char *at;
-    char kind = **text;
-    if ((kind != 's' && kind != 'e' && kind != 'v') || (*text)[1] != ':')
+    const sam_work_row *row = sam_work_kind_by_letter(**text);
+    if (row == NULL || (*text)[1] != ':')
         return false;
-    lease->kind = kind == 's' ? SAM_WORK_SLOT : kind == 'v' ? SAM_WORK_CHECK : SAM_WORK_EVALUATION;
+    lease->kind = row->kind;
     lease->round = strtoull(*text + 2, &at, 10);
     if (*at != ':')
         return false;
@@ -194,13 +196,15 @@ sam_status ledger_turns_call(ledger_service *ledger, sam_redis *redis, ledger_tu
 {
     ledger_call call;
     redisReply *reply;
-    size_t words = 1;
+    sam_buffer bytes = {0};
+    size_t arguments = 1;
     for (size_t i = 0; i < count; i++)
-        words += WORDS_OF_TURN + WORDS_OF_RESULT * results_of(turns[i]);
-    ledger_call_begin(&call, turns[0]->run->id, words);
+        arguments += ARGUMENTS_OF_TURN + ARGUMENTS_OF_RESULT * results_of(turns[i]);
+    ledger_call_begin(&call, turns[0]->run->id, arguments);
     ledger_call_u64(&call, turns[0]->run->reach);
     for (size_t i = 0; i < count; i++)
-        put_turn(&call, turns[i]);
+        put_turn(&call, turns[i], &bytes);
+    sam_buffer_free(&bytes);
     sam_status status = ledger_call_run(&call, &ledger->scripts, LEDGER_TURNS, redis, &reply, err);
     if (status == SAM_OK)
         status = read_reply(turns, count, reply, full, err);

@@ -143,7 +143,7 @@ static bool read_workers(ledger_view *view, const ledger_run *run)
     for (size_t i = 0; i < view->worker_count; i++) {
         ledger_worker *worker = &view->workers[i];
         worker->status = sam_schema_worker_status_of(worker->quarantined, worker->left, worker->seen_ms, view->now_ms,
-                                                     run->lease_ms);
+                                                     run->manifest->lease_ms);
         view->by_status[worker->status]++;
     }
     return true;

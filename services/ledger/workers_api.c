@@ -53,17 +53,18 @@ static sam_status newcomer_of(ledger_newcomer *newcomer, const json_t *body, sam
 
 static sam_status check_newcomer(const ledger_run *run, const ledger_newcomer *newcomer, sam_error *err)
 {
-    if (run->signed_records != (newcomer->key[0] != 0))
+    if (run->manifest->signed_records != (newcomer->key[0] != 0))
         return sam_fail(err, SAM_INVALID,
-                        run->signed_records ? "the run wants signed records: a worker joins it with its public key; "
-                                              "see samara-worker --key"
-                                            : "the run does not take signed records; join it without a key");
-    if (run->kernel == NULL || strcmp(run->kernel, newcomer->kernel) == 0)
+                        run->manifest->signed_records
+                            ? "the run wants signed records: a worker joins it with its public key; "
+                              "see samara-worker --key"
+                            : "the run does not take signed records; join it without a key");
+    if (run->manifest->kernel == NULL || strcmp(run->manifest->kernel, newcomer->kernel) == 0)
         return SAM_OK;
     return sam_fail(err, SAM_INVALID,
                     "the run's manifest wants the kernel \"%s\", and this worker has \"%s\"; see "
                     "samara-worker --kernel",
-                    run->kernel, newcomer->kernel);
+                    run->manifest->kernel, newcomer->kernel);
 }
 
 sam_status ledger_post_join(ledger_exchange *exchange, sam_error *err)

@@ -55,8 +55,8 @@ static sam_status take_turns(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
     uint8_t codes[] = {1, 2};
     sam_result result = {.kind = SAM_WORK_SLOT, .codes = codes, .code_count = 2, .weight = 1};
-    ledger_turn one = {.run = &it->run, .asked = {.worker = 1, .wants = 4, .results = &result, .result_count = 1}};
-    ledger_turn two = {.run = &it->run, .asked = {.worker = 2, .wants = 1}, .again = true};
+    ledger_turn one = {.run = &it->run, .sync = {.worker = 1, .wants = 4, .results = &result, .result_count = 1}};
+    ledger_turn two = {.run = &it->run, .sync = {.worker = 2, .wants = 1}, .again = true};
     bool full;
     sam_status status = ledger_turns_call(&it->ledger, redis, (ledger_turn *[]){&one, &two}, 2, &full, err);
     if (status != SAM_OK)

@@ -8,13 +8,12 @@
 
 static void start(fuzz_ledger *it)
 {
-    static char name[] = "fuzz";
     char path[100];
     sam_error err;
     snprintf(path, sizeof path, "%s/redis", fuzz_folder());
     fuzz_peer_start(&it->peer, path);
     memset(it->run.id, 'a', SAM_DIGEST_HEX - 1);
-    it->run.name = name;
+    it->run.shape = sam_manifest_shape(it->run.manifest);
     sam_schema_key_of(it->run.log_key, it->run.id, SAM_KEY_LOG);
     ledger_runs_init(&it->ledger.runs);
     ledger_follower_init(&it->ledger.follower, &it->ledger);

@@ -93,7 +93,8 @@ static void compute(cli_fleet *fleet, const bot *of)
                                .index = lease->index,
                                .elapsed_ms = 500,
                                .codes = fleet->codes + (size_t)i * fleet->plan.probes,
-                               .code_count = fleet->plan.probes};
+                               .code_count = fleet->plan.probes,
+                               .weight = 1};
         for (uint32_t p = 0; p < fleet->plan.probes; p++)
             result->codes[p] = cli_fleet_code(lease->round, lease->index, p);
     }

@@ -95,11 +95,7 @@ local function verdict(opinions, kernel)
 end
 
 local function quarantine(of, round)
-  local key = redis.call('HGET', WORKERS, of .. WORKER_KEY)
   redis.call('HSET', WORKERS, of .. WORKER_QUARANTINED, round, of .. WORKER_LEFT, '1')
-  if key then
-    redis.call('HSET', STATE, 'barred:' .. key, of)
-  end
   for _, work in ipairs(holdings()[of] or {}) do
     give_back(work)
   end
@@ -134,20 +130,20 @@ local function judge(opinions, best, round, slot)
 end
 
 local function take_opinion(round, slot, codes)
-  local work = 'v:' .. round .. ':' .. slot
-  local kept = redis.call('HGET', CHECKS, work)
-  if not kept or redis.call('HGET', HOLDERS, work) ~= worker then
+  local work = KIND_CHECK .. ':' .. round .. ':' .. slot
+  local packed = redis.call('HGET', CHECKS, work)
+  if not packed or redis.call('HGET', HOLDERS, work) ~= worker then
     return -- settled, or its lease was over
   end
   finish(work)
-  local opinions = cmsgpack.unpack(kept)
+  local kernel, opinions = unpack(cmsgpack.unpack(packed))
   opinions[#opinions + 1] = {worker, codes}
-  local best = verdict(opinions, about[3])
+  local best = verdict(opinions, kernel)
   if best then
     redis.call('HDEL', CHECKS, work)
     judge(opinions, best, round, slot)
   else
-    redis.call('HSET', CHECKS, work, cmsgpack.pack(opinions))
+    redis.call('HSET', CHECKS, work, cmsgpack.pack({kernel, opinions}))
     redis.call('ZADD', DUE, turn_of(work), work)
   end
 end
@@ -159,9 +155,9 @@ end
 -- ---- leases ----
 
 local function may_check(work)
-  local opinions = cmsgpack.unpack(redis.call('HGET', CHECKS, work))
-  return tonumber(string.match(work, '^v:(%d+):')) <= cursor and not find(opinions, worker) and
-         redis.call('HGET', WORKERS, opinions[1][1] .. WORKER_KERNEL) == about[3]
+  local kernel, opinions = unpack(cmsgpack.unpack(redis.call('HGET', CHECKS, work)))
+  local _, round = parse(work)
+  return round <= cursor and not find(opinions, worker) and kernel == about[3]
 end
 
 local given = {}

@@ -1,59 +1,76 @@
--- commit(round, chain before, chain, encoded round, evaluations in it, verify rate, seed, bytes of a signature (0: the
--- run is not signed), signatures): 1, or 0 where the round was committed before.
+-- commit(round, chain before, chain, encoded round, signatures ('': the run is not signed), evaluations in it, 1 where
+-- it is the last round, opinions, for each of them: place, author, codes, 1 where it was drawn; then the plan of what
+-- opens: see open_work): 1, or 0 where the round was committed before.
+--
+-- opinions: the records of a run that is verified. Another worker computes again (check.lua) those that were drawn, and
+-- all of a worker that has nothing to its credit. They are drawn now that the codes are in, so nobody can know which.
+local OPINION = 4
+local CHECKS_MAX = 4096
 local state = load_state()
-local round = tonumber(ARGV[1])
+local number = tonumber(ARGV[1])
 if not state then
   return no_run()
 end
-if state.head > round then
+if state.head > number then
   return 0
 end
-if state.head < round or state.chain ~= ARGV[2] or not is_full(state) then
+local rounds = load_rounds()
+if state.head < number or state.chain ~= ARGV[2] or not is_full(state, rounds) then
   return redis.error_reply('CONFLICT round ' .. ARGV[1] .. ' does not follow the committed ones')
 end
+local round = rounds[number]
+local opinions = 9
+local plan = opinions + OPINION * tonumber(ARGV[8])
 
--- The slots that another worker computes again (check.lua): a share `rate` of 256, and all of a worker that has nothing
--- to its credit. They are drawn now that the codes are in, from a seed that no worker can know.
-local CHECKS_MAX = 4096
+local authors = {} -- author -> {its kernel, has it something to its credit?}
 
-local function draw_checks(rate)
-  local all = rate > 0 and redis.call('HLEN', CHECKS) < CHECKS_MAX and redis.call('HGETALL', OPEN) or {}
-  local trusted = {}
-  math.randomseed(tonumber(ARGV[7]))
-  for i = 1, #all, 2 do
-    local colon = string.find(all[i + 1], ':', 1, true)
-    local worker = string.sub(all[i + 1], 1, colon - 1)
-    if trusted[worker] == nil then
-      trusted[worker] = tonumber(redis.call('HGET', WORKERS, worker .. WORKER_STANDING) or 0) > 0
-    end
-    if math.random(0, 255) < rate or not trusted[worker] then
-      local work = 'v:' .. text(round) .. ':' .. all[i]
-      redis.call('HSET', CHECKS, work, cmsgpack.pack({{worker, string.sub(all[i + 1], colon + 1, -1 - tonumber(ARGV[8]))}}))
+local function author_of(worker)
+  if not authors[worker] then
+    local values = redis.call('HMGET', WORKERS, worker .. WORKER_KERNEL, worker .. WORKER_STANDING)
+    authors[worker] = {kernel = values[1] or '', trusted = tonumber(values[2] or 0) > 0}
+  end
+  return authors[worker]
+end
+
+local function ask_others()
+  if redis.call('HLEN', CHECKS) >= CHECKS_MAX then
+    return
+  end
+  for i = opinions, plan - 1, OPINION do
+    local author = author_of(ARGV[i + 1])
+    if ARGV[i + 3] == '1' or not author.trusted then
+      local work = KIND_CHECK .. ':' .. text(number) .. ':' .. ARGV[i]
+      redis.call('HSET', CHECKS, work, cmsgpack.pack({author.kernel, {{ARGV[i + 1], ARGV[i + 2]}}}))
       redis.call('ZADD', DUE, turn_of(work), work)
     end
   end
 end
 
-local head = round + 1
-local records = redis.call('HLEN', OPEN)
-if records < state.slots then -- a quorum: nobody needs the others any more
-  for slot = 0, state.slots - 1 do
-    if redis.call('HEXISTS', OPEN, slot) == 0 then
-      finish('s:' .. text(round) .. ':' .. slot)
-    end
+-- The records of other rounds stay.
+local function clear_open()
+  if redis.call('HLEN', OPEN) == round.filled then
+    redis.call('DEL', OPEN)
+  else
+    call_many('HDEL', OPEN, names_of(KIND_SLOT, number, 0, round.places))
   end
 end
-redis.call('XADD', LOG, text(head) .. '-0', LOG_FIELD, ARGV[4])
-if ARGV[8] ~= '0' then
-  redis.call('XADD', SIGNATURES, text(head) .. '-0', SIGNATURES_FIELD, ARGV[9])
+
+local head = text(number + 1)
+redis.call('XADD', LOG, head .. '-0', LOG_FIELD, ARGV[4])
+if ARGV[5] ~= '' then
+  redis.call('XADD', SIGNATURES, head .. '-0', SIGNATURES_FIELD, ARGV[5])
 end
-redis.call('HSET', STATE, STATE_HEAD, text(head), STATE_CHAIN, ARGV[3])
-redis.call('HINCRBY', STATE, STATE_RECORDS, records)
-draw_checks(tonumber(ARGV[6]))
-redis.call('DEL', OPEN)
-redis.call('LTRIM', QUEUED, ARGV[5], -1)
-open_round(state, head)
-if head == state.rounds then
+redis.call('HSET', STATE, STATE_HEAD, head, STATE_CHAIN, ARGV[3])
+redis.call('HINCRBY', STATE, STATE_RECORDS, round.filled)
+if round.filled < round.places then
+  drop_rest(number)
+end
+ask_others()
+clear_open()
+redis.call('HDEL', ROUNDS, text(number))
+redis.call('LTRIM', QUEUED, ARGV[6], -1)
+if ARGV[7] == '1' then
   redis.call('HSET', STATE, STATE_STATUS, STATUS_COMPLETE)
 end
+open_work(state, plan)
 return 1

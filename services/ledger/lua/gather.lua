@@ -1,12 +1,19 @@
--- gather(): full, head, chain, now, {slot, "worker:codes", ...}, {round, "examples:correct:loss", ...}
--- What a commit is made of. While `full` is 1 nothing of it changes until that commit.
+-- gather(): full, head, chain, now, {value of place 0, of place 1, ... or nil}, {lapsed work}, {round,
+-- "examples:correct:loss", ...}: what the commit of round `head` is made of. A value is "author:" and what C made of
+-- its record. While `full` is 1 nothing of the round changes until that commit.
 local state = load_state()
 if not state then
   return no_run()
 end
-local evaluations = {}
-for _, at in ipairs(redis.call('LRANGE', QUEUED, 0, 63)) do
-  evaluations[#evaluations + 1] = at
-  evaluations[#evaluations + 1] = redis.call('HGET', EVALUATIONS, at)
+local rounds = load_rounds()
+if not is_full(state, rounds) then
+  return {0, state.head, state.chain, now_ms(), {}, {}, {}}
 end
-return {is_full(state) and 1 or 0, state.head, state.chain, now_ms(), redis.call('HGETALL', OPEN), evaluations}
+local head = text(state.head)
+local evaluations = {}
+for _, round in ipairs(redis.call('LRANGE', QUEUED, 0, 63)) do
+  evaluations[#evaluations + 1] = round
+  evaluations[#evaluations + 1] = redis.call('HGET', EVALUATIONS, round)
+end
+local values = get_many(OPEN, names_of(KIND_SLOT, state.head, 0, rounds[state.head].places))
+return {1, state.head, state.chain, now_ms(), values, redis.call('ZRANGEBYSCORE', LAPSED, head, head), evaluations}

@@ -1,8 +1,9 @@
--- tick(): status, free, outstanding, full. Leases that are over come back.
+-- tick(): status, free, 1 where there is work left, full. Leases that are over come back, and what lapses does.
 local state = load_state()
 if not state then
   return no_run()
 end
-expire(now_ms())
+expire(state, now_ms())
 local free = redis.call('ZCARD', FREE)
-return {state.status, free, free + redis.call('ZCARD', LEASES), is_full(state) and 1 or 0}
+local left = free + redis.call('ZCARD', LEASES) + redis.call('ZCARD', ADDRESSED)
+return {state.status, free, left > 0 and 1 or 0, is_full(state, load_rounds()) and 1 or 0}

@@ -1,15 +1,17 @@
--- turns(reach, then for each turn: worker, cursor, wants, again, wait, malformed, results, and for each result: kind,
--- round, index, elapsed, payload): head, chain, full, and for each turn an error, or the text
+-- turns(reach, then for each turn: worker, cursor, wants, ahead, again, wait, malformed, results, and for each result:
+-- kind, round, index, elapsed, payload): head, chain, full, and for each turn an error, or the text
 -- "status refused work valid_ms work valid_ms ...".
 --
 -- What many workers ask at a time, as if each had come alone, in this order: first all results are taken, then leases
--- are given. It is one function so that Redis writes, syncs its file and answers once for all of them.
+-- are given, to those that have nothing in hand before those that are ahead. It is one function so that Redis writes,
+-- syncs its file and answers once for all of them.
 --
--- payload: codes of a slot, "examples:correct:loss" of a chunk. The first result for a piece of work wins; the same
--- worker's second one is acknowledged and changes nothing. malformed: results that the caller left out.
+-- payload: what C made of a record, or "examples:correct:loss" of a chunk. The first result for a piece of work wins;
+-- the same worker's second one is acknowledged and changes nothing. malformed: results that the caller left out.
 -- A worker that has left gets no lease: a sync of it may still be under way, and nobody would work that lease off.
--- reach: rounds that one reply carries; a worker further behind gets no work yet. again: where nothing is free, the
--- worker's own leases are given once more (their reply was lost). wait: how long it will wait when there is no news.
+-- reach: rounds that one reply carries; a worker further behind gets no work yet. ahead: it has work in hand. again:
+-- where nothing is free, a worker without work in hand gets its own leases once more (their reply was lost). wait: how
+-- long it will wait when there is no news.
 local state = load_state()
 if not state then
   return no_run()
@@ -17,36 +19,40 @@ end
 local now = now_ms()
 local ARGV, tonumber = ARGV, tonumber -- globals are looked up by name, and there are thousands of turns
 local reach = tonumber(ARGV[1])
+local TURN, RESULT = 8, 5 -- arguments
+local rounds = load_rounds()
+local special = redis.call('EXISTS', ADDRESSED, DEADLINES, LAPSED) > 0 -- else nobody need look there
 
 -- ---- what was asked ----
 
-local people, names = {}, {} -- worker -> what is known of it; all of them, in the order of their first turn
+local about, workers = {}, {} -- worker -> what is known of it; all of them, in the order of their first turn
 
-local function person(worker)
-  if not people[worker] then
-    people[worker] = {slots = 0, busy = 0, late = 0, refused = 0,
-                      known = false, left = false, slots_only = false, slots_before = 0, busy_before = 0}
-    names[#names + 1] = worker
+local function about_worker(worker)
+  if not about[worker] then
+    about[worker] = {slots = 0, busy = 0, late = 0, refused = 0,
+                     known = false, left = false, slots_only = false, slots_before = 0, busy_before = 0}
+    workers[#workers + 1] = worker
   end
-  return people[worker]
+  return about[worker]
 end
 
 local function read_turns()
   local turns, at = {}, 2
   while ARGV[at] do
+    local first = at + TURN
     local turn = {worker = ARGV[at], cursor = tonumber(ARGV[at + 1]), wants = tonumber(ARGV[at + 2]),
-                  again = ARGV[at + 3] == '1', wait = tonumber(ARGV[at + 4]), refused = tonumber(ARGV[at + 5]),
-                  first = at + 7, last = at + 6 + 5 * tonumber(ARGV[at + 6]), text = {},
-                  person = person(ARGV[at]), error = false, may_have = false, quiet = false}
+                  ahead = ARGV[at + 3] == '1', again = ARGV[at + 4] == '1', wait = tonumber(ARGV[at + 5]),
+                  refused = tonumber(ARGV[at + 6]), first = first, last = first - 1 + RESULT * tonumber(ARGV[at + 7]),
+                  text = {}, about = about_worker(ARGV[at]), error = false, may_have = false, quiet = false}
     turns[#turns + 1] = turn
     at = turn.last + 1
   end
   return turns
 end
 
-local function read_people()
+local function read_workers()
   local fields = {}
-  for _, worker in ipairs(names) do
+  for _, worker in ipairs(workers) do
     fields[#fields + 1] = worker .. WORKER_NAME
     fields[#fields + 1] = worker .. WORKER_LEFT
     fields[#fields + 1] = worker .. WORKER_SLOTS_ONLY
@@ -54,15 +60,15 @@ local function read_people()
     fields[#fields + 1] = worker .. WORKER_BUSY
   end
   local values = get_many(WORKERS, fields)
-  for i, worker in ipairs(names) do
-    local of, at = people[worker], 5 * i - 4
+  for i, worker in ipairs(workers) do
+    local of, at = about[worker], 5 * i - 4
     of.known, of.left, of.slots_only = values[at], values[at + 1], values[at + 2]
     of.slots_before, of.busy_before = tonumber(values[at + 3] or 0), tonumber(values[at + 4] or 0)
   end
 end
 
 local function check(turn)
-  if not turn.person.known then
+  if not turn.about.known then
     turn.error = no_worker(turn.worker)
   elseif turn.cursor > state.head then
     turn.error = redis.error_reply('CONFLICT worker ' .. turn.worker .. ' has applied ' .. text(turn.cursor) ..
@@ -73,80 +79,70 @@ end
 
 -- ---- results ----
 
-local open, filled, finished = {}, {}, {} -- slot -> "worker:codes"; what is new of it, by name and value; work
-local open_slot = 's:' .. text(state.head) .. ':'
+local open = {} -- work -> "author:record" of the open rounds, as far as the turns speak of it
+local filled, finished, grown = {}, {}, {} -- what is new of it, by name and value; its work; the rounds it is of
 
--- The slots of the open round that the turns speak of, as they stand.
+local work_at = {} -- of the record at ARGV[at]
+
 local function read_open(turns)
-  local slots = {}
+  local works = {}
   for _, turn in ipairs(turns) do
-    for at = turn.first, turn.last, 5 do
-      if ARGV[at] == 's' then
-        slots[#slots + 1] = ARGV[at + 2]
+    for at = turn.first, turn.last, RESULT do
+      if ARGV[at] == KIND_SLOT then
+        works[#works + 1] = KIND_SLOT .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]
+        work_at[at] = works[#works]
       end
     end
   end
-  for i, value in ipairs(get_many(OPEN, slots)) do
-    open[slots[i]] = value
+  for i, value in ipairs(get_many(OPEN, works)) do
+    open[works[i]] = value
   end
 end
 
-local function take_slot(worker, round, slot, codes)
-  if round ~= state.head or state.head >= state.rounds then
+-- May another worker than the one that a place is for not fill it?
+local function is_for_another(worker, work)
+  local addressee = special and redis.call('ZSCORE', ADDRESSED, work)
+  return addressee and addressee ~= worker
+end
+
+local function take_record(worker, at)
+  local number, work = tonumber(ARGV[at + 1]), work_at[at]
+  local round, there = rounds[number], open[work]
+  if not round then
     return 'late'
   end
-  if open[slot] then
-    return string.match(open[slot], '^%d+') == worker and 'known' or 'late'
+  if there then
+    return string.match(there, '^%d+') == worker and 'known' or 'late'
   end
-  if state.closed == state.head then
+  if round.closed or tonumber(ARGV[at + 2]) >= round.places or is_for_another(worker, work) then
     return 'late'
   end
-  open[slot] = worker .. ':' .. codes
-  filled[#filled + 1] = slot
-  filled[#filled + 1] = open[slot]
-  finished[#finished + 1] = open_slot .. slot
+  open[work] = worker .. ':' .. ARGV[at + 4]
+  filled[#filled + 1] = work
+  filled[#filled + 1] = open[work]
+  finished[#finished + 1] = work
+  round.filled = round.filled + 1
+  grown[number] = round
   return 'taken'
 end
 
-local function finish_evaluation(at)
-  local examples, correct, loss = 0, 0, 0
-  for chunk = 0, state.chunks - 1 do
-    local field = at .. ':' .. chunk
-    local _, e, c, l = string.match(redis.call('HGET', CHUNKS, field), '^(%d+):(%d+):(%d+):(%d+)$')
-    examples, correct, loss = examples + tonumber(e), correct + tonumber(c), loss + tonumber(l)
-    redis.call('HDEL', CHUNKS, field)
-  end
-  redis.call('HDEL', CHUNKS, at .. ':count')
-  redis.call('HSET', EVALUATIONS, at, text(examples) .. ':' .. text(correct) .. ':' .. text(loss))
-  redis.call('RPUSH', QUEUED, at)
-end
-
-local function take_chunk(worker, round, chunk, sums)
-  local at = text(round)
-  local holder = redis.call('HGET', CHUNKS, at .. ':' .. chunk)
-  if holder then
-    return string.match(holder, '^%d+') == worker and 'known' or 'late'
-  end
-  if not finish('e:' .. at .. ':' .. chunk) then
+local function take_sums(worker, at)
+  if is_for_another(worker, KIND_EVALUATION .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]) then
     return 'late'
   end
-  redis.call('HSET', CHUNKS, at .. ':' .. chunk, worker .. ':' .. sums)
-  if redis.call('HINCRBY', CHUNKS, at .. ':count', 1) == state.chunks then
-    finish_evaluation(at)
-  end
-  return 'taken'
+  return take_chunk(worker, ARGV[at + 1], ARGV[at + 2], ARGV[at + 4])
 end
 
 local function take_results(turn)
-  local of = turn.person
+  local of = turn.about
   of.refused = of.refused + turn.refused
-  for at = turn.first, turn.last, 5 do
-    local take = ARGV[at] == 's' and take_slot or take_chunk
-    local outcome = take(turn.worker, tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 4])
+  for at = turn.first, turn.last, RESULT do
+    local is_record = ARGV[at] == KIND_SLOT
+    local outcome = (is_record and take_record or take_sums)(turn.worker, at)
     if outcome == 'late' then
       of.late = of.late + 1
       turn.refused = turn.refused + 1
-    elseif outcome == 'taken' and ARGV[at] == 's' then
+    elseif outcome == 'taken' and is_record then
       of.slots = of.slots + 1
       of.busy = of.busy + tonumber(ARGV[at + 3])
     end
@@ -158,20 +154,28 @@ local function write_results()
   call_many('ZREM', LEASES, finished)
   call_many('HDEL', HOLDERS, finished)
   call_many('HSET', OPEN, filled)
+  for number, round in pairs(grown) do
+    save_round(number, round)
+  end
+  if special then
+    call_many('ZREM', ADDRESSED, finished)
+    call_many('ZREM', DEADLINES, finished)
+    call_many('ZREM', LAPSED, finished)
+  end
 end
 
 -- ---- leases ----
 
 local held -- worker -> its leases; read when the first one asks
 
-local function held_by_one(worker)
+local function held_by(worker)
   if not held then
     held = holdings()
   end
   return held[worker] or {}
 end
 
--- Takes from the front of a list of free work, as far as there is any.
+-- Takes from the front of a list of work, as far as there is any.
 local function take(list, chosen, wants)
   while #chosen < wants and list[list.at] do
     chosen[#chosen + 1] = list[list.at]
@@ -179,21 +183,37 @@ local function take(list, chosen, wants)
   end
 end
 
-local function may_have(turn, full)
-  return turn.wants > 0 and not turn.error and not full and not turn.person.left and state.status ~= STATUS_PAUSED and
+local function may_have(turn)
+  return turn.wants > 0 and not turn.error and not turn.about.left and state.status ~= STATUS_PAUSED and
          state.head - turn.cursor <= reach
+end
+
+-- What is for this worker alone and nobody has yet; of a full round nothing.
+local function addressed_to(worker, full)
+  local works, own = {at = 1}, redis.call('ZRANGEBYSCORE', ADDRESSED, worker, worker)
+  local head = KIND_SLOT .. ':' .. text(state.head) .. ':'
+  local holders = get_many(HOLDERS, own)
+  for i, work in ipairs(own) do
+    if not holders[i] and not (full and string.sub(work, 1, #head) == head) then
+      works[#works + 1] = work
+    end
+  end
+  return works
 end
 
 -- Evaluations come before slots. A worker without dev data would let one expire and be given it again, for ever: it
 -- gets slots alone.
-local function choose(turn, evaluations, slots)
+local function choose(turn, full, evaluations, slots)
   local chosen = {}
-  if not turn.person.slots_only then
+  if special then
+    take(addressed_to(turn.worker, full), chosen, turn.wants)
+  end
+  if not turn.about.slots_only then
     take(evaluations, chosen, turn.wants)
   end
   take(slots, chosen, turn.wants)
-  if #chosen == 0 and turn.again then
-    local own = held_by_one(turn.worker)
+  if #chosen == 0 and turn.again and not turn.ahead and not full then
+    local own = held_by(turn.worker)
     chosen = {unpack(own, 1, math.min(#own, turn.wants))}
   end
   return chosen
@@ -203,7 +223,7 @@ end
 -- times the time of one.
 local terms = {}
 
-local function terms_of(n)
+local function term_of(n)
   if not terms[n] then
     local valid = math.min(state.lease_ms * n, 4294967295)
     terms[n] = {valid = text(valid), deadline = text(now + valid)}
@@ -211,26 +231,51 @@ local function terms_of(n)
   return terms[n]
 end
 
-local function give_leases(turns, full)
-  local wants, given, deadlines, holders = 0, {}, {}, {}
+-- What lapses is valid until it does.
+local function own_term(work)
+  local deadline = special and redis.call('ZSCORE', DEADLINES, work)
+  return deadline and {valid = text(math.max(tonumber(deadline) - now, 1)), deadline = deadline}
+end
+
+local given, deadlines, holders = {}, {}, {}
+
+local function lease(turn, chosen)
+  local in_hand = turn.ahead and 1 or 0
+  for i, work in ipairs(chosen) do
+    local term = own_term(work) or term_of(i + in_hand)
+    given[#given + 1] = work
+    deadlines[#deadlines + 1] = term.deadline
+    deadlines[#deadlines + 1] = work
+    holders[#holders + 1] = work
+    holders[#holders + 1] = turn.worker
+    turn.text[#turn.text + 1] = work .. ' ' .. term.valid
+  end
+end
+
+-- A turn that has nothing in hand comes before all that have.
+local function in_order(turns)
+  local order, ahead = {}, {}
   for _, turn in ipairs(turns) do
-    turn.may_have = may_have(turn, full)
+    local list = turn.ahead and ahead or order
+    list[#list + 1] = turn
+  end
+  for _, turn in ipairs(ahead) do
+    order[#order + 1] = turn
+  end
+  return order
+end
+
+local function give_leases(turns, full)
+  local wants = 0
+  for _, turn in ipairs(turns) do
+    turn.may_have = may_have(turn)
     wants = wants + (turn.may_have and turn.wants or 0)
   end
-  local first_slot = text(first_turn('s', state.head))
-  local evaluations = first_free('-inf', '(' .. first_slot, wants)
-  local slots = first_free(first_slot, '+inf', wants)
-  for _, turn in ipairs(turns) do
-    local chosen = turn.may_have and choose(turn, evaluations, slots) or {}
-    for i, work in ipairs(chosen) do
-      local term = terms_of(i)
-      given[#given + 1] = work
-      deadlines[#deadlines + 1] = term.deadline
-      deadlines[#deadlines + 1] = work
-      holders[#holders + 1] = work
-      holders[#holders + 1] = turn.worker
-      turn.text[#turn.text + 1] = work .. ' ' .. term.valid
-    end
+  local evaluations = first_free('-inf', '(' .. text(first_turn(KIND_SLOT, state.head)), wants)
+  local slots = first_free(text(first_turn(KIND_SLOT, full and state.head + 1 or state.head)), '+inf', wants)
+  for _, turn in ipairs(in_order(turns)) do
+    local chosen = turn.may_have and choose(turn, full, evaluations, slots) or {}
+    lease(turn, chosen)
     turn.quiet = #chosen == 0 and turn.cursor == state.head
   end
   call_many('ZREM', FREE, given)
@@ -240,19 +285,19 @@ end
 
 -- ---- what is written of workers ----
 
-local function write_people(turns)
+local function write_workers(turns)
   local fields = {}
   local function set(worker, name, value)
     fields[#fields + 1] = worker .. name
     fields[#fields + 1] = text(value)
   end
   for _, turn in ipairs(turns) do
-    if turn.person.known then
+    if turn.about.known then
       set(turn.worker, WORKER_SEEN, now + (turn.quiet and not turn.error and turn.wait or 0))
     end
   end
-  for _, worker in ipairs(names) do
-    local of = people[worker]
+  for _, worker in ipairs(workers) do
+    local of = about[worker]
     if of.known and of.slots > 0 then
       set(worker, WORKER_SLOTS, of.slots_before + of.slots)
       set(worker, WORKER_BUSY, of.busy_before + of.busy)
@@ -268,32 +313,31 @@ local function write_people(turns)
 end
 
 local turns = read_turns()
-read_people()
+read_workers()
 read_open(turns)
 for _, turn in ipairs(turns) do
   check(turn)
-  if turn.person.known then
+  if turn.about.known then
     take_results(turn)
   end
 end
 write_results()
-expire(now)
-local full = is_full(state) -- then the caller commits, and asks again for those that got nothing
+expire(state, now)
+local full = is_full(state, rounds) -- then the caller commits, and asks again for those that got nothing
 give_leases(turns, full)
-write_people(turns)
+write_workers(turns)
 
--- After the last round, whoever can evaluate is told to stay: the one who holds the last chunk may die, and then another
--- has to be there.
-local busy = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES) > 0
+-- After the last round, whoever can evaluate is told to stay: the one that holds the last chunk may die, and then
+-- another has to be there.
+local busy = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES) + redis.call('ZCARD', ADDRESSED) > 0
 
 local function status_for(turn)
-  local stays = state.status == STATUS_COMPLETE and busy and not turn.person.slots_only
+  local stays = state.status == STATUS_COMPLETE and busy and not turn.about.slots_only
   return stays and STATUS_RUNNING or state.status
 end
 
 local reply = {state.head, state.chain, full and 1 or 0}
 for _, turn in ipairs(turns) do
-  local words = {status_for(turn), text(turn.refused), unpack(turn.text)}
-  reply[#reply + 1] = turn.error or table.concat(words, ' ')
+  reply[#reply + 1] = turn.error or table.concat({status_for(turn), text(turn.refused), unpack(turn.text)}, ' ')
 end
 return reply
