@@ -201,9 +201,11 @@ static sam_status get_result(sam_reader *in, previous_work *before, sam_result *
 {
     const previous_work last = *before;
     bool same;
-    if (!get_work(in, before, &result->kind, &result->round, &result->index, &same) && !in->failed)
+    if (!get_work(in, before, &result->kind, &result->round, &result->index, &same))
         return bad_request(in, err,
-                           "a result is of kind 1 (slot), 2 (evaluation), 3 (check), or 0 (as the one before)");
+                           in->failed
+                               ? "it ends inside a result"
+                               : "a result is of kind 1 (slot), 2 (evaluation), 3 (check), or 0 (as the one before)");
     result->elapsed_ms = sam_get_varint32(in);
     sam_status status =
         yields_record(result->kind) ? get_codes(in, before, result, same, err) : get_sums(in, result, err);
