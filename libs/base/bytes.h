@@ -2,10 +2,12 @@
  *
  *     sam_buffer out = {0};
  *     sam_put_u32(&out, 7);
- *     if (out.failed) return sam_fail(err, SAM_NO_MEMORY, "...");   // one check at the end is enough
+ *     if (out.failed)                                               // one check at the end is enough
+ *         return sam_fail(err, SAM_NO_MEMORY, "out of memory for a number");
  *     sam_reader in = sam_reader_of(out.bytes, out.length);
  *     uint32_t seven = sam_get_u32(&in);
- *     if (in.failed) return sam_fail(err, SAM_CORRUPT, "ends early at byte %zu", in.at);
+ *     if (in.failed)
+ *         return sam_fail(err, SAM_CORRUPT, "ends early at byte %zu", in.at);
  *     sam_buffer_free(&out);
  *
  * Both have a sticky `failed`: after it is set, puts do nothing and gets return zero.

@@ -1,8 +1,9 @@
 /* Files: mapped for reading, and written so that a reader sees the old content or the new, never half.
  *
  *     sam_file_map file;
- *     if (sam_file_map_open(&file, path, err) != SAM_OK) return err->status;
- *     use(file.bytes, file.length);
+ *     if (sam_file_map_open(&file, path, err) != SAM_OK)
+ *         return err->status;
+ *     printf("%zu bytes, the first %u\n", file.length, file.bytes[0]);
  *     sam_file_map_close(&file);
  *
  *     sam_file_writer out;

@@ -1,7 +1,7 @@
 /* Diagnostics for people and for log collectors, on stderr, one line each.
  *
  *     sam_log_init("samara-worker", SAM_LOG_INFO, SAM_LOG_TEXT);
- *     sam_log_info("joined run %s as worker %u", run, id);
+ *     sam_log_info("joined run %s as worker %u", manifest->id_hex, 3u);
  *
  * Libraries log only through here and never print. Levels: error (work is lost or a process ends), warn (it goes on,
  * someone should look), info (what an operator wants to see once), debug. SAMARA_LOG=debug and SAMARA_LOG_FORMAT=json

@@ -1,8 +1,9 @@
 /* Memory whose sizes are checked, and arenas for what lives and dies together.
  *
  *     sam_arena arena = {0};                        // valid when zeroed
- *     float *row = sam_arena_array(&arena, n, sizeof *row);
- *     if (row == NULL) return sam_fail(err, SAM_NO_MEMORY, "...");
+ *     float *row = sam_arena_array(&arena, 576, sizeof *row);
+ *     if (row == NULL)
+ *         return sam_fail(err, SAM_NO_MEMORY, "out of memory for a row");
  *     sam_arena_free(&arena);
  *
  * Everything returns NULL when memory is out or a product of sizes overflows. sam_memory_fail_at(n) makes the n-th

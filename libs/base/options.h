@@ -7,8 +7,8 @@
  *         {"json", SAM_OPTION_FLAG, &set.json, NULL, "one JSON object a line"},
  *         {0}};
  *     const sam_command command = {"samara-worker", "--run RUN", "Computes slots for a ledger.", table};
- *     int rest;                                                  // index of the first word that is no option
- *     status = sam_options_parse(&command, argc, argv, &rest, err);   // CANCELLED: --help was asked and printed
+ *     int rest;                                                  // index of the first word that is not an option
+ *     sam_status status = sam_options_parse(&command, argc, argv, &rest, err);   // CANCELLED: --help was printed
  *
  * Order of precedence: flag, then environment (SAMARA_LISTEN for "listen"), then the file that --config names
  * (lines "listen = 127.0.0.1:8642", # comments), then the default that stands in the target.

@@ -1,7 +1,9 @@
 /* Clean shutdown: SIGTERM and SIGINT set a flag, and make one descriptor readable, for loops that poll.
  *
  *     sam_shutdown_catch();
- *     while (!sam_shutdown_asked()) { poll({sam_shutdown_fd(), ...}); ... }
+ *     struct pollfd asked = {.fd = sam_shutdown_fd(), .events = POLLIN};
+ *     while (!sam_shutdown_asked())
+ *         poll(&asked, 1, 1000);                    // until SIGTERM or SIGINT, or for a second; then other work
  *
  * A second signal of the same kind ends the process at once, as people expect of a second Ctrl-C.
  * SIGPIPE is ignored from then on.

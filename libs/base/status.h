@@ -1,9 +1,16 @@
 /* Errors: every call that can fail returns a sam_status and fills a sam_error.
  *
+ *     sam_status check_port(unsigned port, sam_error *err)
+ *     {
+ *         if (port > 65535)
+ *             return sam_fail(err, SAM_INVALID, "the port %u does not exist: ports end at 65535", port);
+ *         return SAM_OK;
+ *     }
+ *
  *     sam_error err = {0};
- *     if (sam_file_map(&file, path, &err) != SAM_OK) {
+ *     if (check_port(70000, &err) != SAM_OK) {
  *         fprintf(stderr, "samara: %s\n", err.text);
- *         return sam_exit_code(err.status);
+ *         exit(sam_exit_code(err.status));
  *     }
  *
  * The text is one sentence for a person: what failed, where (file, line, byte offset, host), and what to do.

@@ -1,7 +1,8 @@
 /* Text: hexadecimal, strict numbers, and UTF-8.
  *
  *     uint64_t rounds;
- *     if (!sam_parse_u64("600", &rounds)) ...      // whole text, no sign, no spaces, no overflow
+ *     if (!sam_parse_u64("600", &rounds))          // whole text, no sign, no spaces, no overflow
+ *         return sam_fail(err, SAM_INVALID, "\"600\" is not a number of rounds");
  *
  * Pure functions, safe from any thread.
  */

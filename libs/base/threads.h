@@ -1,8 +1,14 @@
 /* A pool of threads that share one loop at a time.
  *
- *     static void tile(void *context, size_t index, unsigned thread) { ... }
+ *     static void halve(void *context, size_t index, unsigned thread)
+ *     {
+ *         float *values = context;
+ *         values[index] /= 2;
+ *     }
+ *
+ *     float values[1000] = {0};
  *     sam_pool *pool = sam_pool_new(2);
- *     sam_pool_run(pool, tiles, tile, &context);      // index 0..tiles-1, each once, returns when all are done
+ *     sam_pool_run(pool, 1000, halve, values);        // index 0..999, each once; returns when all are done
  *     sam_pool_free(pool);
  *
  * Indices are handed out one by one as threads ask for them, so a thread that a busy neighbour slows down takes fewer.

@@ -1,11 +1,15 @@
 /* A run as its ledger shows it: created, watched, fetched.
  *
  *     sam_run_client *client;
- *     sam_run_client_new(&client, "127.0.0.1:8642", NULL, err);
+ *     if (sam_run_client_new(&client, "127.0.0.1:8642", NULL, err) != SAM_OK)
+ *         return err->status;
  *     sam_run_create(client, manifest, err);
  *     sam_run_view view = {0};
- *     sam_run_look(client, manifest->id_hex, &view, err);                 // round 41 of 600, 3 workers, ...
- *     sam_run_fetch_log(client, manifest->id_hex, &bytes, &rounds, err);  // the .samlog
+ *     sam_run_look(client, manifest->id_hex, &view, err);                     // round 41 of 600, 3 workers, ...
+ *     sam_buffer log = {0};
+ *     uint64_t rounds;
+ *     sam_run_fetch_log(client, manifest->id_hex, &log, &rounds, err);        // the .samlog
+ *     sam_buffer_free(&log);
  *     sam_run_client_free(client);
  *
  * Thread safety: one thread.

@@ -2,9 +2,11 @@
  *
  *     sam_weight_source source = sam_model_source(model);          // or a replica's, at some round
  *     sam_snapshot *snapshot;
- *     if (sam_snapshot_open(&snapshot, model, &source, SAM_SNAPSHOT_GGUF_F16, err) != SAM_OK) return err->status;
+ *     if (sam_snapshot_open(&snapshot, model, &source, SAM_SNAPSHOT_GGUF_F16, err) != SAM_OK)
+ *         return err->status;
  *     uint64_t size = sam_snapshot_size(snapshot);                 // known before any weight is computed
- *     status = sam_snapshot_read(snapshot, 1000, sizeof chunk, chunk, err);
+ *     uint8_t chunk[4096];
+ *     sam_status status = sam_snapshot_read(snapshot, 1000, sizeof chunk, chunk, err);      // bytes 1000 to 5095
  *     sam_snapshot_close(snapshot);
  *
  *     +------+----------+---+----------+---+ ...      head: all names, shapes, places (kept in memory)

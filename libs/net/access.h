@@ -1,9 +1,11 @@
 /* Who may do what: bearer tokens with roles, in a file that may change while a service runs.
  *
  *     sam_access *access;
- *     if (sam_access_open(&access, "tokens", err) != SAM_OK) return err->status;       // "tokens:3: ..."
+ *     if (sam_access_open(&access, "tokens", err) != SAM_OK)
+ *         return err->status;                                    // "tokens:3: ..."
  *     sam_caller caller;
- *     if (sam_access_find(access, token, &caller)) ...           // caller.role, caller.name
+ *     if (sam_access_find(access, token, &caller) && caller.role <= SAM_ROLE_WORKER)
+ *         printf("%s may work\n", caller.name);
  *     sam_access_free(access);
  *
  * A line of the file is ROLE TOKEN [NAME]; what follows a # at its beginning is a comment:

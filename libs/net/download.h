@@ -1,8 +1,10 @@
 /* Large files over HTTP: resumed where they broke off, checked by digest, and visible only when whole.
  *
+ *     const sam_download_options options = {0};
  *     sam_checksum sum;
- *     sam_checksum_parse(&sum, "sha256=9f86d0...", err);
- *     status = sam_download("https://host/model.gguf", "/cache/model.gguf", &sum, &(sam_download_options){0}, err);
+ *     if (sam_checksum_parse(&sum, "sha256=9f86d0...", err) != SAM_OK)
+ *         return err->status;
+ *     sam_status status = sam_download("https://host/model.gguf", "/cache/model.gguf", &sum, &options, err);
  *
  * Bytes go to PATH.partial (and the ETag they belong to to PATH.partial.etag); a later call goes on from there with
  * Range and If-Range, so a file that changed meanwhile starts anew instead of being spliced. At the end the checksum

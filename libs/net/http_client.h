@@ -1,12 +1,16 @@
 /* HTTP requests of a service or worker: one kept-alive connection, limits, sentences that name the URL.
  *
+ *     const sam_http_client_options options = {.token = token, .hint = "is the ledger running?"};
  *     sam_http_client *client;
- *     sam_http_client_new(&client, &(sam_http_client_options){.token = token, .hint = "is the ledger running?"}, err);
+ *     if (sam_http_client_new(&client, &options, err) != SAM_OK)
+ *         return err->status;
+ *     const sam_http_call call = {
+ *         .method = "POST", .url = url, .body = bytes, .body_length = length, .timeout_ms = 60000};
  *     sam_http_reply reply = {0};
- *     sam_http_call call = {.method = "POST", .url = url, .body = bytes, .body_length = n, .timeout_ms = 60000};
- *     if (sam_http_send(client, &call, &reply, err) != SAM_OK) ...   // err: the service's own sentence
- *     use(reply.body.bytes, reply.body.length);
+ *     if (sam_http_send(client, &call, &reply, err) == SAM_OK)      // else err has the service's own sentence
+ *         printf("%zu bytes\n", reply.body.length);
  *     sam_http_reply_free(&reply);
+ *     sam_http_client_free(client);
  *
  * 2xx and 304 are OK. Other codes become a sam_status; where the other side sent problem+json, its detail is the
  * sentence and its "code" member the status. No connection: UNAVAILABLE ("cannot reach http://127.0.0.1:9: Connection

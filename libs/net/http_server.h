@@ -1,15 +1,19 @@
 /* An HTTP/1.1 server for services: routes, long polls that hold no thread, ranges, problem+json, roles, TLS.
  *
- *     static sam_http_next show_run(sam_http_request *request, void *user)
+ *     static sam_http_next show_run(sam_http_request *request, void *runs)
  *     {
- *         json_t *run = find(user, sam_http_parameter(request, "run"));
+ *         json_t *run = json_object_get(runs, sam_http_parameter(request, "run"));
  *         if (run == NULL)
  *             return sam_http_answer_fail(request, SAM_NOT_FOUND, "no run %s", sam_http_parameter(request, "run"));
- *         return sam_http_answer_json(request, 200, run);
+ *         return sam_http_answer_json(request, 200, json_incref(run));
  *     }
- *     const sam_http_route routes[] = {{"GET", "/v1/runs/{run}", show_run, service, SAM_ROLE_READER}, {0}};
+ *
+ *     json_t *runs = json_pack("{s:{s:i}}", "e1", "rounds", 600);
+ *     const sam_http_route routes[] = {{"GET", "/v1/runs/{run}", show_run, runs, SAM_ROLE_READER}, {0}};
+ *     const sam_http_server_options options = {.listen = "127.0.0.1:0"};
  *     sam_http_server *server;
- *     status = sam_http_server_start(&server, &(sam_http_server_options){.listen = "127.0.0.1:0"}, routes, &err);
+ *     if (sam_http_server_start(&server, &options, routes, err) != SAM_OK)
+ *         return err->status;
  *     printf("serving on %s\n", sam_http_server_address(server));
  *     sam_http_server_stop(server);
  *
@@ -17,10 +21,13 @@
  * it has given an answer (`return sam_http_answer_...`), or it waits for news (`return sam_http_wait(request, ms)`).
  * A waiting request costs a socket and a few hundred bytes, no thread. To wake it, a handler keeps its ticket:
  *
- *     sam_http_ticket ticket = sam_http_ticket_of(request);   // a number; keep it where the news will come
- *     return sam_http_wait(request, 30000);
- *     ...
- *     sam_http_resume(server, ticket);                        // any thread, any time before stop returns
+ *     static sam_http_next wait_for_news(sam_http_request *request, void *kept)
+ *     {
+ *         *(sam_http_ticket *)kept = sam_http_ticket_of(request);   // a number; keep it where the news will come
+ *         return sam_http_wait(request, 30000);
+ *     }
+ *
+ *     sam_http_resume(server, ticket);                              // any thread, any time before stop returns
  *
  * After a resume, or when the time is over, the handler is called again. A resume that
  * comes before the handler has returned is not lost, and a ticket of a request that has ended does nothing, so the

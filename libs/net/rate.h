@@ -1,8 +1,10 @@
 /* How often each client may ask: so many requests a second in the long run, and so many at once after a rest.
  *
  *     sam_rate *rate = sam_rate_new(50, 200);                           // NULL: no memory
+ *     const uint8_t address[] = {192, 0, 2, 7};
  *     uint32_t wait_ms;
- *     if (!sam_rate_take(rate, address, 4, sam_monotonic_ns(), &wait_ms)) ...      // answer 429, Retry-After
+ *     if (!sam_rate_take(rate, address, sizeof address, sam_monotonic_ns(), &wait_ms))
+ *         printf("429, Retry-After: %u ms\n", wait_ms);
  *     sam_rate_free(rate);
  *
  * The generic cell rate algorithm (ITU-T I.371): one time for each client. The table has a fixed size; where it is too

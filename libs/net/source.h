@@ -1,8 +1,9 @@
 /* Names of models and data, turned into local paths; what is not here yet is fetched into the cache folder.
  *
- *     char *path;
- *     status = sam_source_resolve("hf:HuggingFaceTB/SmolLM2-135M@main", &(sam_source_options){0}, &path, err);
- *     open_model(path);                             // a folder with config.json, tokenizer.json, *.safetensors
+ *     const sam_source_options options = {0};
+ *     char *path;                                   // a folder with config.json, tokenizer.json, *.safetensors
+ *     if (sam_source_resolve("hf:HuggingFaceTB/SmolLM2-135M@main", &options, &path, err) == SAM_OK)
+ *         printf("%s\n", path);
  *     sam_free(path);
  *
  *     ./model.gguf  /data/sst2                      a path: must exist, is returned as it is

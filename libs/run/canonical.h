@@ -1,7 +1,9 @@
 /* Canonical JSON (RFC 8785) of values without fractions: keys sorted by UTF-16 code units, no spaces, integers plain.
  *
  *     sam_buffer text = {0};
- *     if (sam_canonical_json(&text, value, err) != SAM_OK) ...     // INVALID names a fraction or a number beyond 2^53
+ *     if (sam_canonical_json(&text, value, err) != SAM_OK)
+ *         return err->status;                          // INVALID names a fraction or a number beyond 2^53
+ *     sam_buffer_free(&text);
  *
  * Fractions are refused rather than printed: what defines a run is integers and strings (design section 2), save for
  * the task's own file, whose numbers are strings or integers too. */

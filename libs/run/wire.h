@@ -1,11 +1,14 @@
 /* What worker and ledger say to each other: one request a turn, POST /v1/runs/{run}/sync, binary both ways.
  *
- *     sam_sync_request request = {.worker = 3, .cursor = 41, .wants = 1, .wait_ms = 20000};
- *     sam_sync_request_encode(&out, &request);
- *     ...
+ *     const sam_sync_request request = {.worker = 3, .cursor = 41, .wants = 1, .wait_ms = 20000};
+ *     sam_buffer out = {0};
+ *     sam_sync_request_encode(&out, &request);         // these bytes are sent; `bytes` come back
+ *     sam_buffer_free(&out);
  *     sam_sync_reply reply;
- *     sam_sync_reply_decode(&reply, bytes, length, err);
- *     for (size_t i = 0; i < reply.lease_count; i++) compute(reply.leases[i]);
+ *     if (sam_sync_reply_decode(&reply, bytes, length, err) != SAM_OK)
+ *         return err->status;
+ *     for (size_t i = 0; i < reply.lease_count; i++)
+ *         printf("slot %u of round %llu\n", reply.leases[i].index, (unsigned long long)reply.leases[i].round);
  *     sam_sync_reply_free(&reply);
  *
  * A request carries finished work and the cursor (how many committed rounds the worker has applied); the reply carries

@@ -1,7 +1,8 @@
 /* The one byte that a probe yields: sign, 4-bit exponent, 3-bit mantissa, read as an integer.
  *
- *     uint8_t code = sam_code_encode(scalar / quantum);      // the only place where a float becomes a code
- *     int64_t w = sam_code_value(code);                       // from here on everything is integers
+ *     double scalar = -1.37, quantum = 1.0 / 256;
+ *     uint8_t code = sam_code_encode(scalar / quantum);       // the only place where a float becomes a code
+ *     int64_t w = sam_code_value(code);                       // -352: from here on everything is integers
  *
  * Sizes 0..7, 8..15, 16, 18, 20 ... 245760: relative error at most 1/16 from 8 up. It saturates, and is never infinite;
  * what is not finite becomes SAM_CODE_NONE. exact-zone.md section 3. Pure functions.

@@ -1,7 +1,7 @@
 /* Philox4x32-10: random words that any machine can look up by number.
  *
  *     uint32_t words[4];
- *     sam_philox(words, seed, sam_counter(block, SAM_STREAM_SIGNS, epoch));
+ *     sam_philox(words, 7, sam_counter(1000, SAM_STREAM_SIGNS, 0));     // seed 7: signs of parameters 128000 and on
  *
  * A counter-based generator has no state: word n is a function of (key, n), so a parameter's sign or a shuffle's step
  * is found without drawing the ones before it. Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy

@@ -1,8 +1,9 @@
 /* Which examples a slot's minibatch holds: a function of (seed, round, slot), the same on every machine.
  *
- *     sam_sampler *sampler = sam_sampler_new(seed, classes, n, 2);         // classes[i] < 2, or NULL for one class
+ *     const uint32_t classes[] = {0, 1, 1, 0, 1};                      // of five examples; NULL: all are of one class
+ *     sam_sampler *sampler = sam_sampler_new(7, classes, 5, 2);        // seed 7, two classes
  *     uint32_t batch[16];
- *     sam_sampler_batch(sampler, round * slots + slot, 16, batch);
+ *     sam_sampler_batch(sampler, 41, 16, batch);                       // the 41st minibatch: which examples are in it
  *     sam_sampler_free(sampler);
  *
  * Every class is gone through in an order shuffled anew for each epoch; with several classes a minibatch holds them

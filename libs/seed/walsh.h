@@ -1,7 +1,9 @@
 /* Walsh functions u_k[j] = (-1)^popcount(k & j), and the fast transform over all of them.
  *
- *     uint64_t signs = sam_walsh_signs(k, j);          // bit b: u_k[j + b] is -1; j a multiple of 64
- *     sam_walsh_transform(a, log2_size);               // a[j] = sum over k of a[k] u_k[j], in place
+ *     uint64_t signs = sam_walsh_signs(5, 128);        // bit b: u_5[128 + b] is -1
+ *     int64_t a[1 << 10] = {0};
+ *     sam_walsh_add(a, 10, 5, -3);                     // a[j] -= 3 u_5[j]
+ *     sam_walsh_transform(a, 10);                      // a[j] = sum over k of a[k] u_k[j], in place
  *
  * The 2^n functions of n-bit k are orthogonal +-1 vectors, and a sum of any number of them costs n 2^n additions
  * (Hadamard order; arithmetic modulo 2^64). This is what makes a replica's catch-up independent of the log's length.

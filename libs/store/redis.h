@@ -1,11 +1,14 @@
 /* A connection to Redis: commands that are safe for any bytes, reconnecting, sentences that say what to do.
  *
+ *     const sam_redis_options options = {.address = "127.0.0.1:6379"};
  *     sam_redis *redis;
- *     sam_redis_open(&redis, &(sam_redis_options){.address = "127.0.0.1:6379"}, err);   // connects at first use
+ *     if (sam_redis_open(&redis, &options, err) != SAM_OK)                     // connects at first use
+ *         return err->status;
  *     redisReply *reply;
- *     status = sam_redis_command(redis, &reply, err, 3, (const char *[]){"SET", key, bytes},
- *                                (const size_t[]){3, key_length, length});
- *     status = sam_redis_words(redis, &reply, err, "HGET", key, "state", NULL);         // where all are texts
+ *     const char *words[] = {"SET", "run:7", "any\0bytes"};
+ *     sam_status status = sam_redis_command(redis, &reply, err, 3, words, (const size_t[]){3, 5, 9});
+ *     sam_redis_reply_free(reply);
+ *     status = sam_redis_words(redis, &reply, err, "GET", "run:7", NULL);      // where all are texts
  *     sam_redis_reply_free(reply);
  *     sam_redis_close(redis);
  *

@@ -2,8 +2,9 @@
  * several hosts with commas between, or "sentinel://host,host/name".
  *
  *     sam_redis_place place;
- *     status = sam_redis_place_of(&place, &(sam_redis_options){.address = "redis://:secret@db:6379/2"}, err);
- *     place.host "db", place.port 6379, place.password "secret", place.database 2, place.shown "db:6379"
+ *     const sam_redis_options options = {.address = "redis://:secret@db:6379/2"};
+ *     if (sam_redis_place_of(&place, &options, err) == SAM_OK)
+ *         printf("%s, database %u\n", place.shown, place.database);        // "db:6379, database 2"
  *     sam_redis_place_free(&place);
  */
 #ifndef SAM_STORE_REDIS_ADDRESS_H

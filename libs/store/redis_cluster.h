@@ -1,9 +1,11 @@
 /* Redis Cluster, as far as a client has to know it: which slot the key of a command is in, and what a node answers who
  * does not have that slot.
  *
- *     int slot = sam_redis_slot(count, words, lengths);        // -1: the command has no key that we know of
+ *     const char *words[] = {"GET", "run:{e1}:state"};
+ *     int slot = sam_redis_slot(2, words, (const size_t[]){3, 14});       // -1: no key that we know of
  *     sam_redis_move move;
- *     if (sam_redis_move_of(&move, reply)) ...                 // "MOVED 3999 10.0.0.2:6379": ask there
+ *     if (sam_redis_move_of(&move, reply))                                // "MOVED 3999 10.0.0.2:6379"
+ *         printf("ask %s:%u\n", move.host, move.port);
  *
  * Keys with the same text between { and } are in the same slot, so all keys of a run are on one node.
  */

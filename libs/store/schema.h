@@ -5,7 +5,8 @@
  *     sam_schema_key_of(key, run_id, SAM_KEY_WORKERS);                     // "samara:{01ab...}:workers"
  *     uint32_t number;
  *     sam_worker_field field;
- *     if (sam_schema_parse_worker_field(&number, &field, "7:seen") && field == SAM_WORKER_SEEN) ...
+ *     if (sam_schema_parse_worker_field(&number, &field, "7:seen") && field == SAM_WORKER_SEEN)
+ *         printf("worker %u\n", number);                                    // worker 7
  *
  * Lua has the same names as local variables (sam_schema_put_lua): WORKERS, STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, and
  * the letters of run/work.h: KIND_SLOT.

@@ -2,9 +2,11 @@
  * share.
  *
  *     sam_activations *cache;
- *     sam_activations_open(&cache, folder, engine, data, objective, first_block, err);
- *     const float *input;                                       // [hidden][stride], for sam_pass.input
- *     sam_activations_input(cache, indices, count, stride, &input, err);
+ *     if (sam_activations_open(&cache, folder, engine, train, SAM_OBJECTIVE_CHOICE, 20, err) != SAM_OK)
+ *         return err->status;                                       // of blocks 0 to 19
+ *     const uint32_t indices[] = {7, 3, 12};                        // three examples of `train`
+ *     const float *input;                                           // [hidden][stride], for sam_pass.input
+ *     sam_activations_input(cache, indices, 3, sam_engine_stride(batch.columns), &input, err);
  *     sam_activations_close(cache);
  *
  * The residual stream that enters the first trained block does not change while a run goes on. The file lies in the

@@ -131,7 +131,8 @@ static sam_status fit(const loader *l, size_t row, sam_example *example, sam_err
         return SAM_OK;
     if (l->cut && options < l->limit && cut_prefix(l, &example->prefix, l->limit - options))
         return SAM_OK;
-    return sam_fail(err, SAM_INVALID, "%s:%zu: %zu tokens with the longest option of %zu, and at most %zu fit%s",
+    return sam_fail(err, SAM_INVALID,
+                    "%s:%zu: the row has %zu tokens with its longest option of %zu, and at most %zu fit%s",
                     sam_table_path(l->table), sam_table_line(l->table, row), example->prefix.count + options, options,
                     l->limit, l->cut ? "" : "; \"max_tokens\" in the task cuts long prefixes");
 }

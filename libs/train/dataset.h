@@ -1,8 +1,10 @@
 /* A data set: every row of a table rendered by a task and tokenised, ready to be packed into batches.
  *
  *     sam_dataset *data;
- *     sam_dataset_load(&data, task, tokenizer, context, "train.tsv", err);
+ *     if (sam_dataset_load(&data, task, tokenizer, 2048, "train.tsv", err) != SAM_OK)    // at most 2048 tokens a row
+ *         return err->status;
  *     const sam_example *example = sam_dataset_at(data, 7);
+ *     printf("%zu tokens, %zu options\n", example->prefix.count, example->option_count);
  *     sam_dataset_free(data);
  *
  * The prefix and each option are tokenised by themselves. A row that is longer than the model's context is INVALID with

@@ -252,15 +252,17 @@ static void what_does_not_fit_is_refused_with_file_and_line(void **state)
     } CASES[] = {
         {"{\"name\":\"t\",\"template\":\"{text} It\",\"options\":[\" No\",\" Y\"],\"label\":\"label\"}",
          "text\tlabel\na\t0\nabcdefgh\t1\n",
-         "rows.tsv:3: 11 tokens with the longest option of 1, and at most 8 fit; \"max_tokens\" in the task", 8},
+         "rows.tsv:3: the row has 11 tokens with its longest option of 1, and at most 8 fit; \"max_tokens\" in the "
+         "task",
+         8},
         {"{\"name\":\"t\",\"template\":\"{text}\",\"options\":[\"abcd\",\"b\"],\"label\":\"label\",\"max_tokens\":4}",
-         "text\tlabel\nx\t1\n", "rows.tsv:2: 5 tokens with the longest option of 4, and at most 4 fit", 64},
+         "text\tlabel\nx\t1\n", "rows.tsv:2: the row has 5 tokens with its longest option of 4, and at most 4 fit", 64},
         {"{\"name\":\"t\",\"template\":\"{text}\",\"options\":[\"a\",\"b\"],\"label\":\"label\"}",
          "text\tlabel\nx\t1\n\t1\n", "rows.tsv:3: the text before the options is empty", 64},
         {"{\"name\":\"t\",\"template\":\"It\",\"options\":[\"a\",\"{text}\"],\"label\":\"label\"}",
          "text\tlabel\nx\t1\n\t1\n", "rows.tsv:3: option 1 is empty", 64},
         {YES_NO, "text\tlabel\nx\t1\ny\t2\n", "rows.tsv:3: the label '2' in column 'label'", 64},
-        {YES_NO, "text\tlabel\nx\t1\ny\n", "rows.tsv:3: 1 column", 64},
+        {YES_NO, "text\tlabel\nx\t1\ny\n", "rows.tsv:3: the line has 1 column", 64},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         sam_error err = {0};

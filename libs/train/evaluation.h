@@ -1,7 +1,13 @@
 /* The outcomes of a whole data set, a few examples at a time, so that somebody can watch and stop it.
  *
+ *     static bool show(void *user, size_t done, size_t total)
+ *     {
+ *         printf("%zu of %zu examples\n", done, total);
+ *         return true;                                 // go on
+ *     }
+ *
  *     sam_outcome *outcomes = sam_alloc(sam_dataset_count(dev), sizeof *outcomes);
- *     sam_progress progress = {show, bar};             // bool show(void *bar, size_t done, size_t total)
+ *     const sam_progress progress = {.step = show};
  *     if (sam_evaluate(trainer, dev, outcomes, &progress, err) != SAM_OK)
  *         return err->status;                          // CANCELLED: show returned false
  *

@@ -2,6 +2,8 @@
  * integers, and with discrete Gaussian noise before they become codes.
  *
  *     sam_noise noise = sam_noise_secure();
+ *     const uint32_t indices[] = {7, 3, 12, 9};                          // the minibatch
+ *     uint8_t codes[2];                                                  // one for each probe
  *     sam_private_codes(manifest, outcomes, indices, &noise, codes);     // outcomes [variants][batch]
  *
  * The noise is exact: the sampler of Canonne, Kamath and Steinke (2020, algorithms 1 to 3) decides by integers alone,

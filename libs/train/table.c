@@ -26,7 +26,7 @@ size_t table_find_column(const sam_table *table, const char *name, size_t length
 sam_status table_add_column(sam_table *table, const char *name, size_t length, size_t line, sam_error *err)
 {
     if (table->column_count == SAM_COLUMNS_MAX)
-        return sam_fail(err, SAM_INVALID, "%s:%zu: more than %u columns", table->path, line, SAM_COLUMNS_MAX);
+        return sam_fail(err, SAM_INVALID, "%s:%zu: there are more than %u columns", table->path, line, SAM_COLUMNS_MAX);
     char *copy = sam_arena_strndup(&table->arena, name, length);
     if (copy == NULL)
         return table_no_memory(table, err);
@@ -237,16 +237,17 @@ sam_status sam_table_text(const sam_table *table, size_t row, const char *column
                           sam_error *err)
 {
     if (row >= table->row_count)
-        return sam_fail(err, SAM_INVALID, "%s: no row %zu; there are %zu", table->path, row, table->row_count);
+        return sam_fail(err, SAM_INVALID, "%s: there is no row %zu: the file has %zu", table->path, row,
+                        table->row_count);
     const table_row *found = &table->rows[row];
     size_t i = table_find_column(table, column, strlen(column));
     if (i == table->column_count || !has_cell(found, i))
-        return sam_fail(err, SAM_INVALID, "%s:%zu: no column '%.100s'; there are: %s", table->path, found->line, column,
-                        table_column_names(table, found).text);
+        return sam_fail(err, SAM_INVALID, "%s:%zu: there is no column '%.100s'; the columns are: %s", table->path,
+                        found->line, column, table_column_names(table, found).text);
     const table_cell *cell = &found->cells[i];
     if (cell->text == NULL)
         return sam_fail(err, SAM_INVALID,
-                        "%s:%zu: column '%.100s' holds %s, and a text, a number or a boolean is wanted", table->path,
+                        "%s:%zu: column '%.100s' holds %s, but must hold a string, a number or a boolean", table->path,
                         found->line, column, cell->instead);
     *text = cell->text;
     *length = cell->length;

@@ -1,9 +1,12 @@
 /* Rows and named columns of a data file: .jsonl (one object a line), .tsv or .csv (RFC 4180) with a header line.
  *
  *     sam_table *table;
- *     if (sam_table_open(&table, "train.tsv", err) != SAM_OK) return err->status;   // "train.tsv:17: 3 columns ..."
- *     const char *text; size_t length;
- *     if (sam_table_text(table, row, "sentence", &text, &length, err) != SAM_OK) return err->status;
+ *     if (sam_table_open(&table, "train.tsv", err) != SAM_OK)
+ *         return err->status;                                           // "train.tsv:17: 3 columns ..."
+ *     const char *text;
+ *     size_t length;
+ *     if (sam_table_text(table, 0, "sentence", &text, &length, err) == SAM_OK)
+ *         printf("%.*s\n", (int)length, text);
  *     sam_table_close(table);
  *
  * Every value is text; JSON numbers and booleans are their shortest spelling ("1", "true"). Errors name file and line.

@@ -30,10 +30,11 @@ static sam_status read_plain(const sam_table *table, cursor *c, table_cell *fiel
     field->text = c->at;
     while (!at_break(c, &length) && *c->at != c->separator) {
         if (c->separator == ',' && *c->at == '"')
-            return sam_fail(err, SAM_INVALID,
-                            "%s:%zu: a quote inside a field that does not begin with one; quote the whole field and "
-                            "double the quote",
-                            table->path, c->line);
+            return sam_fail(
+                err, SAM_INVALID,
+                "%s:%zu: there is a quote inside a field that does not begin with one; quote the whole field and "
+                "double the quote",
+                table->path, c->line);
         c->at++;
     }
     field->length = (size_t)(c->at - field->text);
@@ -54,7 +55,8 @@ static sam_status read_quoted(const sam_table *table, cursor *c, table_cell *fie
             field->length = (size_t)(out - field->text);
             if (at_break(c, &length) || *c->at == c->separator)
                 return SAM_OK;
-            return sam_fail(err, SAM_INVALID, "%s:%zu: text after the closing quote of a field", table->path, c->line);
+            return sam_fail(err, SAM_INVALID, "%s:%zu: there is text after the closing quote of a field", table->path,
+                            c->line);
         }
         c->line += *c->at == '\n';
         *out++ = *c->at++;
@@ -109,8 +111,8 @@ static bool is_header(const sam_table *table, const record *first)
 static sam_status keep_record(sam_table *table, const record *found, bool has_header, sam_error *err)
 {
     if (found->count != table->column_count)
-        return sam_fail(err, SAM_INVALID, "%s:%zu: %zu column%s, and %s %zu (%s)", table->path, found->line,
-                        found->count, found->count == 1 ? "" : "s",
+        return sam_fail(err, SAM_INVALID, "%s:%zu: the line has %zu column%s, but %s %zu (%s)", table->path,
+                        found->line, found->count, found->count == 1 ? "" : "s",
                         has_header ? "the header line names" : "the task names", table->column_count,
                         table_column_names(table, NULL).text);
     table_row *row;
@@ -154,6 +156,6 @@ sam_status table_read_delimited(sam_table *table, char separator, const char *co
             status = keep_record(table, &found, count == 0, err);
     }
     if (status == SAM_OK && table->row_count == 0)
-        return sam_fail(err, SAM_INVALID, "%s: a header line and no rows", table->path);
+        return sam_fail(err, SAM_INVALID, "%s: the file has a header line but no rows", table->path);
     return status;
 }

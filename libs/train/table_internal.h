@@ -10,9 +10,9 @@
 #include "train/table.h"
 
 typedef struct table_cell {
-    const char *text; /* NULL: the row has no such column, or its value is no text */
+    const char *text; /* NULL: the row has no such column, or its value is not text */
     size_t length;
-    const char *instead; /* what the value is where it is no text: "null", "an array", "an object" */
+    const char *instead; /* what the value is where it is not text: "null", "an array", "an object" */
 } table_cell;
 
 typedef struct table_row {

@@ -1,5 +1,5 @@
-/* One JSON object a line. Values that are no text, number or boolean are kept as what they are, and refused only when
- * a task asks for them: data sets carry lists beside the columns that matter. */
+/* One JSON object a line. Values that are not text, numbers or booleans are kept as what they are, and refused only
+ * when a task asks for them: data sets carry lists beside the columns that matter. */
 #include "base/text.h"
 #include "train/table_internal.h"
 
@@ -51,7 +51,7 @@ static sam_status set_cell(sam_table *table, table_cell *cell, const json_t *val
         cell->instead = "an object";
         return SAM_OK;
     }
-    return sam_fail(err, SAM_INTERNAL, "%s: a JSON value of no known kind", table->path);
+    return sam_fail(err, SAM_INTERNAL, "%s: a JSON value is of an unknown kind", table->path);
 }
 
 static sam_status add_columns(sam_table *table, json_t *object, size_t line, sam_error *err)
@@ -90,7 +90,7 @@ static sam_status read_line(sam_table *table, const char *text, size_t length, s
 {
     json_error_t problem;
     if (strspn(text, " \t\r") >= length)
-        return sam_fail(err, SAM_INVALID, "%s:%zu: an empty line, and each line is to be a JSON object", table->path,
+        return sam_fail(err, SAM_INVALID, "%s:%zu: the line is empty, but each line must be a JSON object", table->path,
                         line);
     json_t *object = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
     if (object == NULL && json_error_code(&problem) == json_error_out_of_memory)

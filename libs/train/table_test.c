@@ -157,9 +157,11 @@ static void a_value_that_is_not_there_is_named_with_what_is(void **state)
     static const struct {
         const char *name, *text, *column, *expected;
     } CASES[] = {
-        {"a.tsv", "text\tlabel\nx\t0\ny\t1\n", "sentence", "a.tsv:3: no column 'sentence'; there are: text, label"},
-        {"a.jsonl", "{\"a\": 1, \"b\": 2}\n{\"b\": 3, \"c\": 4}\n", "a", "a.jsonl:2: no column 'a'; there are: b, c"},
-        {"a.jsonl", "{\"a\": 1}\n{\"a\": null}\n", "a", "a.jsonl:2: column 'a' holds null, and a text"},
+        {"a.tsv", "text\tlabel\nx\t0\ny\t1\n", "sentence",
+         "a.tsv:3: there is no column 'sentence'; the columns are: text, label"},
+        {"a.jsonl", "{\"a\": 1, \"b\": 2}\n{\"b\": 3, \"c\": 4}\n", "a",
+         "a.jsonl:2: there is no column 'a'; the columns are: b, c"},
+        {"a.jsonl", "{\"a\": 1}\n{\"a\": null}\n", "a", "a.jsonl:2: column 'a' holds null, but must hold a string"},
         {"a.jsonl", "{\"a\": 1}\n{\"a\": [1, 2]}\n", "a", "a.jsonl:2: column 'a' holds an array"},
         {"a.jsonl", "{\"a\": 1}\n{\"a\": {\"b\": 2}}\n", "a", "a.jsonl:2: column 'a' holds an object"},
     };
@@ -187,19 +189,20 @@ static void what_is_no_table_is_refused_with_file_and_line(void **state)
     } CASES[] = {
         CASE("a.tsv", "", "a.tsv: the file is empty"),
         CASE("a.jsonl", "\xef\xbb\xbf\r\n\n", "a.jsonl: the file is empty"),
-        CASE("a.tsv", "text\tlabel\n", "a.tsv: a header line and no rows"),
-        CASE("a.tsv", "text\tlabel\nx\t0\ny\t1\tz\n", "a.tsv:3: 3 columns, and the header line names 2 (text, label)"),
-        CASE("a.tsv", "text\tlabel\nx\t0\n\nz\t1\n", "a.tsv:3: 1 column, and the header line names 2"),
+        CASE("a.tsv", "text\tlabel\n", "a.tsv: the file has a header line but no rows"),
+        CASE("a.tsv", "text\tlabel\nx\t0\ny\t1\tz\n",
+             "a.tsv:3: the line has 3 columns, but the header line names 2 (text, label)"),
+        CASE("a.tsv", "text\tlabel\nx\t0\n\nz\t1\n", "a.tsv:3: the line has 1 column, but the header line names 2"),
         CASE("a.tsv", "text\ttext\nx\t0\n", "a.tsv:1: the header line names the column 'text' twice"),
         CASE("a.tsv", "text\tlabel\nx\t0\ny\0\t1\n", "a.tsv:3: byte 2 of the line (0x00) is a NUL"),
         CASE("a.tsv", "text\tlabel\nabc\xe9\t0\n", "a.tsv:2: byte 4 of the line (0xe9) is not UTF-8"),
         CASE("a.csv", "a,b\nx,\"y\nz,1\n", "a.csv:2: the quote that opens here is never closed"),
-        CASE("a.csv", "a,b\nx,\"y\" z\n", "a.csv:2: text after the closing quote"),
-        CASE("a.csv", "a,b\nx,y \"z\"\n", "a.csv:2: a quote inside a field that does not begin with one"),
-        CASE("a.csv", "a,b\n\"1\n2\",x\ny\n", "a.csv:4: 1 column, and the header line names 2 (a, b)"),
+        CASE("a.csv", "a,b\nx,\"y\" z\n", "a.csv:2: there is text after the closing quote"),
+        CASE("a.csv", "a,b\nx,y \"z\"\n", "a.csv:2: there is a quote inside a field that does not begin with one"),
+        CASE("a.csv", "a,b\n\"1\n2\",x\ny\n", "a.csv:4: the line has 1 column, but the header line names 2 (a, b)"),
         CASE("a.jsonl", "{\"a\": 1}\n{\"a\": 1,}\n", "a.jsonl:2: column 9: "),
         CASE("a.jsonl", "{\"a\": 1}\n[1]\n", "a.jsonl:2: not a JSON object"),
-        CASE("a.jsonl", "{\"a\": 1}\n\n{\"a\": 1}\n", "a.jsonl:2: an empty line"),
+        CASE("a.jsonl", "{\"a\": 1}\n\n{\"a\": 1}\n", "a.jsonl:2: the line is empty"),
         CASE("a.jsonl", "{\"a\": 1} {\"a\": 2}\n", "a.jsonl:1: column"),
         CASE("a.jsonl", "{\"a\": 1, \"a\": 2}\n", "a.jsonl:1: column"),
         CASE("a.jsonl", "{\"a\": \"x\\u0000y\"}\n", "a.jsonl:1: column"),
@@ -247,7 +250,7 @@ static void a_file_without_header_takes_the_names_that_are_given(void **state)
     }
     assert_int_equal(sam_file_write(path, "fine\n", 5, &err), SAM_OK);
     assert_int_equal(sam_table_open_columns(&table, path, NAMES, 2, &err), SAM_INVALID);
-    assert_non_null(strstr(err.text, "a.tsv:1: 1 column, and the task names 2 (sentence, label)"));
+    assert_non_null(strstr(err.text, "a.tsv:1: the line has 1 column, but the task names 2 (sentence, label)"));
 }
 
 /* "c0<separator>c1...", and a row of as many values. */
@@ -277,7 +280,7 @@ static void columns_are_limited(void **state)
     sam_table_close(table);
     wide(text, SAM_COLUMNS_MAX + 1);
     assert_int_equal(open_bytes(&table, "a.tsv", text, strlen(text), &err), SAM_INVALID);
-    assert_non_null(strstr(err.text, "a.tsv:1: more than 256 columns"));
+    assert_non_null(strstr(err.text, "a.tsv:1: there are more than 256 columns"));
 }
 
 static void the_digest_is_of_the_bytes_as_they_are(void **state)

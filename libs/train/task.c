@@ -48,7 +48,7 @@ static sam_status get_string(const json_t *root, const char *key, const json_t *
     if (*value == NULL)
         return sam_fail(err, SAM_INVALID, "'%s' is missing", key);
     if (!json_is_string(*value))
-        return sam_fail(err, SAM_INVALID, "'%s' is not a text", key);
+        return sam_fail(err, SAM_INVALID, "'%s' must be a string", key);
     return SAM_OK;
 }
 
@@ -67,7 +67,7 @@ static sam_status read_name(sam_task *task, const json_t *root, sam_error *err)
     const char *name = json_string_value(value);
     size_t length = strlen(name);
     if (length == 0 || length > NAME_MAX_BYTES || strspn(name, ALLOWED) != length)
-        return sam_fail(err, SAM_INVALID, "'name' has 1 to %u letters, digits, '.', '_' and '-'", NAME_MAX_BYTES);
+        return sam_fail(err, SAM_INVALID, "'name' must be 1 to %u letters, digits, '.', '_' and '-'", NAME_MAX_BYTES);
     task->name = copy_string(task, value);
     return task->name == NULL ? no_memory(err) : SAM_OK;
 }
@@ -76,7 +76,7 @@ static sam_status read_template(sam_task *task, const json_t *value, const char 
                                 sam_error *err)
 {
     if (!json_is_string(value) || json_string_length(value) == 0)
-        return sam_fail(err, SAM_INVALID, "%s is not a text, or an empty one", what);
+        return sam_fail(err, SAM_INVALID, "%s must be a string that is not empty", what);
     if (sam_template_parse(parsed, &task->arena, json_string_value(value), json_string_length(value), err) != SAM_OK)
         return sam_fail_context(err, "%s", what);
     return SAM_OK;
@@ -96,7 +96,9 @@ static sam_status read_option(sam_task *task, const json_t *options, size_t inde
     snprintf(what, sizeof what, "option %zu", index);
     for (size_t i = 0; i < index; i++) {
         if (json_equal(json_array_get(options, i), value))
-            return sam_fail(err, SAM_INVALID, "options %zu and %zu are equal, so neither can be told right", i, index);
+            return sam_fail(err, SAM_INVALID,
+                            "options %zu and %zu are the same text, so no answer could be told right from wrong", i,
+                            index);
     }
     return read_template(task, value, what, &task->options[index], err);
 }
@@ -104,9 +106,9 @@ static sam_status read_option(sam_task *task, const json_t *options, size_t inde
 static sam_status read_options(sam_task *task, const json_t *root, sam_error *err)
 {
     const json_t *options = json_object_get(root, "options");
-    size_t count = json_array_size(options); /* 0 where it is no array */
+    size_t count = json_array_size(options); /* 0 where it is not an array */
     if (count == 0 || count > SAM_OPTIONS_MAX)
-        return sam_fail(err, SAM_INVALID, "'options' is a list of 1 to %u texts", SAM_OPTIONS_MAX);
+        return sam_fail(err, SAM_INVALID, "'options' must be a list of 1 to %u strings", SAM_OPTIONS_MAX);
     task->option_count = count;
     sam_status status = SAM_OK;
     for (size_t i = 0; status == SAM_OK && i < count; i++)
@@ -119,7 +121,7 @@ static sam_status read_label_value(const sam_task *task, const char *text, const
 {
     json_int_t value = json_integer_value(option);
     if (!json_is_integer(option) || value < 0 || (size_t)value >= task->option_count)
-        return sam_fail(err, SAM_INVALID, "'labels' maps '%.100s' to no option number, 0 to %zu", text,
+        return sam_fail(err, SAM_INVALID, "'labels' must map '%.100s' to the number of an option, 0 to %zu", text,
                         task->option_count - 1);
     *number = (uint32_t)value;
     return SAM_OK;
@@ -131,7 +133,7 @@ static sam_status read_labels(sam_task *task, const json_t *root, sam_error *err
     if (labels == NULL)
         return SAM_OK;
     if (json_object_size(labels) == 0)
-        return sam_fail(err, SAM_INVALID, "'labels' is an object, like {\"negative\": 0, \"positive\": 1}");
+        return sam_fail(err, SAM_INVALID, "'labels' must be an object, like {\"negative\": 0, \"positive\": 1}");
     task->labels = sam_arena_array(&task->arena, json_object_size(labels), sizeof *task->labels);
     if (task->labels == NULL)
         return no_memory(err);
@@ -170,14 +172,14 @@ static sam_status read_columns(sam_task *task, const json_t *root, sam_error *er
     if (columns == NULL)
         return SAM_OK;
     if (count == 0 || count > SAM_COLUMNS_MAX)
-        return sam_fail(err, SAM_INVALID, "'columns' is a list of 1 to %u texts", SAM_COLUMNS_MAX);
+        return sam_fail(err, SAM_INVALID, "'columns' must be a list of 1 to %u strings", SAM_COLUMNS_MAX);
     task->columns = sam_arena_array(&task->arena, count, sizeof *task->columns);
     if (task->columns == NULL)
         return no_memory(err);
     for (; task->column_count < count; task->column_count++) {
         const json_t *value = json_array_get(columns, task->column_count);
         if (!json_is_string(value))
-            return sam_fail(err, SAM_INVALID, "'columns' holds something that is not a text");
+            return sam_fail(err, SAM_INVALID, "'columns' must hold strings alone");
         for (size_t i = 0; i < task->column_count; i++) {
             if (strcmp(task->columns[i], json_string_value(value)) == 0)
                 return sam_fail(err, SAM_INVALID, "'columns' names '%.100s' twice", task->columns[i]);
@@ -200,10 +202,9 @@ static sam_status read_metric(sam_task *task, const json_t *root, sam_error *err
     while (metric < known && (!json_is_string(value) || strcmp(json_string_value(value), NAMES[metric]) != 0))
         metric++;
     if (metric == known)
-        return sam_fail(err, SAM_INVALID, "'metric' is none of accuracy, f1, macro-f1");
+        return sam_fail(err, SAM_INVALID, "'metric' must be accuracy, f1 or macro-f1");
     if (metric == SAM_METRIC_F1 && task->option_count != 2)
-        return sam_fail(err, SAM_INVALID, "'metric': f1 is of two options; with %zu it is macro-f1",
-                        task->option_count);
+        return sam_fail(err, SAM_INVALID, "'metric': f1 needs two options; with %zu, use macro-f1", task->option_count);
     task->metric = (sam_quality_metric)metric;
     return SAM_OK;
 }
@@ -215,7 +216,7 @@ static sam_status read_max_tokens(sam_task *task, const json_t *root, sam_error 
         return SAM_OK;
     json_int_t tokens = json_integer_value(value);
     if (!json_is_integer(value) || tokens < 2 || tokens > INT32_MAX)
-        return sam_fail(err, SAM_INVALID, "'max_tokens' is a whole number of at least 2");
+        return sam_fail(err, SAM_INVALID, "'max_tokens' must be a whole number of at least 2");
     task->max_tokens = (uint32_t)tokens;
     return SAM_OK;
 }
@@ -239,10 +240,10 @@ static sam_status read_task(sam_task *task, const json_t *root, sam_error *err)
     static sam_status (*const READERS[])(sam_task *, const json_t *, sam_error *) = {
         read_name, read_prefix, read_options, read_label, read_columns, read_metric, read_max_tokens, keep_json};
     if (!json_is_object(root))
-        return sam_fail(err, SAM_INVALID, "a task is a JSON object");
+        return sam_fail(err, SAM_INVALID, "a task must be a JSON object");
     const char *unknown = sam_json_unknown(root, KNOWN);
     if (unknown != NULL)
-        return sam_fail(err, SAM_INVALID, "'%.100s' is nothing a task knows", unknown);
+        return sam_fail(err, SAM_INVALID, "'%.100s' is not a member of a task", unknown);
     sam_status status = SAM_OK;
     for (size_t i = 0; status == SAM_OK && i < sizeof READERS / sizeof *READERS; i++)
         status = READERS[i](task, root, err);
@@ -254,7 +255,7 @@ static sam_status parse_json(json_t **root, const char *json, size_t length, sam
 {
     json_error_t problem;
     if (length > FILE_MAX)
-        return sam_fail(err, SAM_TOO_LARGE, "a task of %zu bytes; at most %zu are read", length, FILE_MAX);
+        return sam_fail(err, SAM_TOO_LARGE, "the task has %zu bytes, and may have %zu at most", length, FILE_MAX);
     *root = json_loadb(json, length, JSON_REJECT_DUPLICATES, &problem);
     if (*root != NULL)
         return SAM_OK;
@@ -383,7 +384,7 @@ static sam_status render_label(const sam_task *task, const sam_table *table, siz
         return status;
     char known[200];
     list_labels(task, known, sizeof known);
-    return sam_fail(err, SAM_INVALID, "%s:%zu: the label '%.*s' in column '%.100s' is none that task '%s' knows: %s",
+    return sam_fail(err, SAM_INVALID, "%s:%zu: the label '%.*s' in column '%.100s' is not one of task '%s': %s",
                     sam_table_path(table), sam_table_line(table, row), length > 60 ? 60 : (int)length, text,
                     task->label, task->name, known);
 }

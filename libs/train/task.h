@@ -4,11 +4,13 @@
  *      "label": "label", "labels": {"0": 0, "1": 1}, "metric": "accuracy"}
  *
  *     sam_task *task;
- *     sam_task_load(&task, "sst2.json", err);
+ *     if (sam_task_load(&task, "sst2.json", err) != SAM_OK)
+ *         return err->status;
  *     sam_task_row row;
- *     sam_task_render(task, table, 0, &row, err);
- *     ... row.prefix, row.options[0..row.option_count), row.label ...
+ *     if (sam_task_render(task, table, 0, &row, err) == SAM_OK)
+ *         printf("option %u of %zu is right\n", row.label, row.option_count);
  *     sam_task_row_free(&row);
+ *     sam_task_free(task);
  *
  * {name} is a column of the data; {{ and }} are braces. An option may itself be a template ("{choice1}"). Without
  * `labels` the label column holds the option's number. `max_tokens` cuts the beginning of long prefixes off, `columns`

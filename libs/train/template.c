@@ -23,8 +23,8 @@ static sam_status add_column(sam_template *parsed, sam_arena *arena, const char 
         return sam_fail(err, SAM_INVALID, "the '{' at byte %zu is never closed; a brace itself is written '{{'", byte);
     *length = (size_t)(close - text);
     if (*length == 0)
-        return sam_fail(err, SAM_INVALID, "the '{}' at byte %zu names no column; braces are written '{{' and '}}'",
-                        byte);
+        return sam_fail(err, SAM_INVALID,
+                        "the '{}' at byte %zu does not name a column; braces are written '{{' and '}}'", byte);
     return add_part(parsed, arena, true, text, *length, err);
 }
 
@@ -49,8 +49,8 @@ sam_status sam_template_parse(sam_template *parsed, sam_arena *arena, const char
             status = add_column(parsed, arena, text + at + 1, length - at - 1, at, &run, err);
             at += run + 2;
         } else {
-            status =
-                sam_fail(err, SAM_INVALID, "the '}' at byte %zu closes nothing; a brace itself is written '}}'", at);
+            status = sam_fail(err, SAM_INVALID,
+                              "the '}' at byte %zu does not close anything; a brace itself is written '}}'", at);
         }
     }
     return status;

@@ -1,9 +1,13 @@
 /* Templates: text with the columns of a row in it, "{premise} question: {hypothesis} true or false?".
  *
+ *     sam_arena arena = {0};
  *     sam_template template;
- *     sam_template_parse(&template, &arena, "{text} It was", 13, err);
+ *     if (sam_template_parse(&template, &arena, "{text} It was", 13, err) != SAM_OK)
+ *         return err->status;
  *     sam_buffer out = {0};
- *     sam_template_render(&template, table, row, &out, err);
+ *     sam_template_render(&template, table, 0, &out, err);               // row 0
+ *     sam_buffer_free(&out);
+ *     sam_arena_free(&arena);
  *
  * {name} is a column, {{ and }} are braces; any other brace is INVALID with its place. Lives in the arena.
  * Thread safety: immutable once parsed.

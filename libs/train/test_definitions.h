@@ -1,11 +1,14 @@
 /* What a code is by definition, in plain loops that share nothing with libs/seed and the rest of libs/train: directions
  * and codes from docs/formats/exact-zone.md, perturbed weights as whole arrays, losses of whole sequences one by one.
  *
+ *     int64_t state[1 << 12];                                                     // sam_replica_state_get
  *     test_plain plain;
  *     test_plain_make(&plain, model, manifest, state);
- *     sam_weight_source plus = test_plain_weights(&plain, probe, epsilon);          // theta + eps z, one variant
- *     double loss = test_plain_loss(engine, &plus, SAM_OBJECTIVE_CHOICE, examples, 24);
- *     unsigned code = test_plain_code(loss);
+ *     const sam_weight_source plus = test_plain_weights(&plain, 7, 0.01);         // theta + eps z of probe 7
+ *     double l = test_plain_loss(engine, &plus, SAM_OBJECTIVE_CHOICE, train);
+ *     const sam_weight_source minus = test_plain_weights(&plain, 7, -0.01);
+ *     l -= test_plain_loss(engine, &minus, SAM_OBJECTIVE_CHOICE, train);
+ *     uint8_t code = test_plain_code(l / 0.02 / sam_manifest_quantum(manifest));
  *     test_plain_free(&plain);
  *
  * For models of model/test_models.h alone. Slow, and for tests only: failures end the test. */

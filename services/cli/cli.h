@@ -2,10 +2,17 @@
  *
  *     sam_status cli_fetch(int argc, char **argv, sam_error *err)
  *     {
- *         const sam_command command = {"samara fetch", "SOURCE", "...", table};
+ *         static const sam_option table[] = {{0}};
+ *         const sam_command command = {"samara fetch", "SOURCE", "Fetches a file or model.", table};
  *         int rest;
  *         sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);     // argv[0] is "fetch"
- *         ...
+ *         if (status != SAM_OK)
+ *             return status;
+ *         char *path;
+ *         status = cli_resolve(argv[rest], &path, err);
+ *         if (status == SAM_OK)
+ *             puts(path);
+ *         return status;
  *     }
  *
  * main.c has the table of commands; it prints the sentence of a failed one and turns its status into the exit code.

@@ -1,8 +1,9 @@
 /* The thread that reads Redis: finds runs, follows their logs, and looks now and then at what the ledger says of them.
  *
- *     gateway_follower follower = {.runs = &runs, .redis = &redis_options};
- *     status = gateway_follower_start(&follower, 30, err);   // UNAVAILABLE where Redis is not there in 30 s
- *     gateway_follower_redis_up(&follower);
+ *     gateway_follower follower = {.runs = runs, .redis = {.address = "127.0.0.1:6379"}};
+ *     if (gateway_follower_start(&follower, 30, err) != SAM_OK)     // UNAVAILABLE where Redis is not there in 30 s
+ *         return err->status;
+ *     bool up = gateway_follower_redis_up(&follower);
  *     gateway_follower_stop(&follower);
  *
  * Nothing else in the gateway talks to Redis, and nothing here writes to it. So answers never wait for Redis, and while

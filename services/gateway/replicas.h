@@ -1,9 +1,10 @@
 /* A few replicas, lent to downloads: each stands at the round that its borrowers want, and stays there while lent.
  *
  *     gateway_place *place;
- *     status = gateway_replicas_borrow(&replicas, run, 300, &place, err);    // UNAVAILABLE: all are in use
- *     sam_weight_source theta = sam_replica_weights(place->replica);
- *     gateway_replicas_give_back(&replicas, place);
+ *     if (gateway_replicas_borrow(replicas, run, 300, &place, err) != SAM_OK)
+ *         return err->status;                                               // UNAVAILABLE: all are in use
+ *     sam_weight_source theta = sam_replica_weights(place->replica);        // of the state before round 300
+ *     gateway_replicas_give_back(replicas, place);
  *
  * Borrowers of the same round of the same run share one. An idle one of the same run is moved to the round (records in
  * between, about 10 ms for a million), else the one unused for longest makes room for a new one. So memory is bounded

@@ -1,10 +1,13 @@
 /* One run as the gateway remembers it: its log as the bytes of a .samlog file, and the figures that follow from it.
  *
- *     status = gateway_run_append(run, bytes, length, err);           // the follower, in order; chain checked
+ *     sam_status status = gateway_run_append(run, bytes, length, err);      // the follower, in order; chain checked
  *     pthread_mutex_lock(&run->lock);
- *     use(run->rounds, run->tally.probes, run->ledger.status);
+ *     printf("%llu rounds\n", (unsigned long long)run->rounds);
  *     pthread_mutex_unlock(&run->lock);
- *     status = gateway_run_page(run, from, to, 1 << 20, &page, &count, err);     // a copy, nothing locked after
+ *     sam_buffer page = {0};
+ *     uint64_t count;
+ *     status = gateway_run_page(run, 100, 200, 1 << 20, &page, &count, err);  // a copy; nothing is locked afterwards
+ *     sam_buffer_free(&page);
  *
  *     log:    head | u32 length, round 0 | u32 length, round 1 | ...
  *     places:      ^ places[0]           ^ places[1]           ^ places[rounds] == log.length

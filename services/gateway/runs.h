@@ -1,8 +1,8 @@
 /* The runs that this gateway knows: found by the follower, looked up by every request.
  *
- *     gateway_run *run = gateway_runs_find(&runs, id);       // NULL: not known
- *     for (run = gateway_runs_first(&runs); run != NULL; run = run->next)
- *         show(run);
+ *     gateway_run *run = gateway_runs_find(runs, manifest->id_hex);          // NULL: not known
+ *     for (run = gateway_runs_first(runs); run != NULL; run = run->next)
+ *         printf("%s\n", run->manifest->id_hex);
  *
  * Runs are put before the first and never taken out, so a walk that has begun needs no lock.
  * Thread safety: all functions from any thread; add from one.

@@ -1,11 +1,13 @@
 /* Programs under test: started with their standard output read for "listening on URL", asked over HTTP, stopped.
  *
  *     program p;
- *     start(&p, &folder, "bin/samara-gateway", (const char *[]){"--listen", "127.0.0.1:0", NULL});
- *     status = ask_with(client, &p, "GET", "/healthz", NULL, &reply, &err);
+ *     start(&p, &stage, "bin/samara-gateway", (const char *[]){"--listen", "127.0.0.1:0", NULL});
+ *     sam_http_reply reply = {0};
+ *     sam_status status = ask_with(client, &p, "GET", "/healthz", NULL, &reply, err);
+ *     sam_http_reply_free(&reply);
  *     stop(&p);                                        // SIGTERM, and the exit code is 0
  *
- * For tests only, after cmocka.h: failures are failures of the test. */
+ * For tests only: failures are failures of the test. */
 #ifndef SAM_GATEWAY_TEST_PROGRAM_H
 #define SAM_GATEWAY_TEST_PROGRAM_H
 
@@ -17,8 +19,11 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +31,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 extern char **environ;
 

@@ -2,13 +2,20 @@
  *
  *     uint64_t head = work(client, "http://127.0.0.1:8642/v1/runs/.../sync", 1, 12);
  *
- * For tests only, after cmocka.h. */
+ * For tests only: failures are failures of the test. */
 #ifndef SAM_GATEWAY_TEST_WORKER_H
 #define SAM_GATEWAY_TEST_WORKER_H
 
 #include "gateway/test_run.h"
 #include "net/http_client.h"
 #include "run/wire.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 static inline void sync_once(sam_http_client *client, const char *url, const sam_sync_request *request,
                              sam_sync_reply *answer, sam_http_reply *reply)

@@ -1,11 +1,10 @@
 /* A request of people and programs, and its answer: what they read and ask as JSON, or as the bytes of a log.
  *
- *     static sam_status get_ready(ledger_exchange *exchange, sam_error *err)
+ *     static sam_status get_ready(ledger_exchange *exchange, sam_error *err)      // in the table of api.c
  *     {
  *         exchange->answer = json_pack("{s:s}", "status", "ready");
  *         return sam_redis_ping(exchange->redis, err);
  *     }
- *     {"GET", "/readyz", get_ready, SAM_ROLE_ANYONE, 0},           // in the table of api.c
  *
  * A function fills `answer`, or `bytes` and `type`; one that fails leaves a sentence, which becomes the answer.
  * Thread safety: an exchange belongs to the thread of its handler.

@@ -1,9 +1,9 @@
 /* Requests that wait for news of a run, and the thread that wakes them.
  *
  *     ledger_waiter waiter = {.ticket = sam_http_ticket_of(request), .wants_work = true};
- *     if (!ledger_follower_wait(&follower, run, head, &waiter))     // there is news already: look again
- *     ...
- *     ledger_follower_forget(&follower, &waiter);                  // when its handler is called again, or it ends
+ *     if (!ledger_follower_wait(follower, run, 41, &waiter))        // 41 rounds are known
+ *         printf("there is news already: look again\n");
+ *     ledger_follower_forget(follower, &waiter);                   // when its handler is called again, or it ends
  *
  * The thread reads the logs of the runs that have waiters (XREAD BLOCK), so a commit by any copy of the ledger wakes
  * them; each quarter of a second it lets leases expire and wakes as many waiters as there is free work.

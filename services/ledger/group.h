@@ -11,12 +11,14 @@
  * alone is as quick as ever, and under load the calls grow: Redis syncs its file once for all of a call, which takes as
  * long for a thousand turns as for one.
  *
- *     turn->run = run; turn->sync = ...; turn->ticket = sam_http_ticket_of(request);
- *     if (!ledger_group_join(&group, turn)) ...         // the ledger is stopping
- *     return sam_http_await(request);
- *     ... and when the handler is called again:
- *     if (ledger_group_take(&group, turn) == LEDGER_TURN_DONE) use(turn->status, turn->leases);
- *     ledger_group_leave(&group, turn);                 // at the end of the request, whatever became of the turn
+ *     turn->run = run;                                  // with turn->sync as it was decoded
+ *     turn->ticket = sam_http_ticket_of(request);
+ *     if (!ledger_group_join(group, turn))
+ *         return SAM_UNAVAILABLE;                       // the ledger is stopping
+ *
+ *     if (ledger_group_take(group, turn) == LEDGER_TURN_DONE)               // when the handler is called again
+ *         printf("%zu leases\n", turn->lease_count);
+ *     ledger_group_leave(group, turn);                  // at the end of the request, whatever became of the turn
  *
  * A turn may be joined again after it was taken; its results are contributed once. Thread safety: all functions from
  * any thread; a turn belongs to the group from join to take.

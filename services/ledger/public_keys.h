@@ -1,8 +1,9 @@
 /* The public keys of a run's workers, as this copy of the ledger has met them: a number keeps its key for ever.
  *
- *     if (!ledger_public_keys_find(run->public_keys, worker, &key)) {
- *         ...                                                       // ask Redis
- *         ledger_public_keys_put(run->public_keys, worker, &key);
+ *     sam_public_key key;
+ *     if (!ledger_public_keys_find(keys, 7, &key)) {                // of worker 7
+ *         sam_public_key_parse(&key, text);                         // what Redis says
+ *         ledger_public_keys_put(keys, 7, &key);
  *     }
  *
  * Thread safety: all functions from any thread.

@@ -2,10 +2,13 @@
  * thousand times when a thousand workers hear of a commit. A round never changes once it is committed, so any copy of
  * the ledger may keep it.
  *
- *     ledger_recent_put(recent, number, &previous, bytes, length);
+ *     ledger_recent_put(recent, 41, &previous, bytes, length);               // round 41
  *     ledger_round *rounds[LEDGER_RECENT_MAX];
- *     if (ledger_recent_take(recent, cursor, head, rounds)) ...             // all of them are here
- *     ledger_round_release(rounds[i]);
+ *     if (ledger_recent_take(recent, 40, 42, rounds)) {                      // both are here
+ *         printf("%zu bytes\n", rounds[0]->length + rounds[1]->length);
+ *         ledger_round_release(rounds[0]);
+ *         ledger_round_release(rounds[1]);
+ *     }
  *
  * Where Redis was set back (a failover that lost writes, a restored backup) its rounds are others than those here. So
  * the last one must end in the chain that Redis has for its head (ledger_recent_check), and each must follow the one

@@ -2,7 +2,8 @@
  * one.
  *
  *     const ledger_run *run;
- *     if (ledger_runs_find(&runs, redis, id, &run, err) != SAM_OK) ...      // NOT_FOUND: "there is no run 01ab..."
+ *     if (ledger_runs_find(runs, redis, manifest->id_hex, &run, err) != SAM_OK)
+ *         return err->status;                                               // NOT_FOUND: "there is no run 01ab..."
  *
  * Entries live as long as the process. Thread safety: all functions from any thread.
  */

@@ -1,10 +1,11 @@
 /* The Lua functions of the ledger, and how one is called.
  *
  *     ledger_call call;
- *     ledger_call_begin(&call, run_id, 3);                     // room for 3 arguments
- *     ledger_call_u64(&call, worker);
- *     ledger_call_text(&call, name);
- *     status = ledger_call_run(&call, &scripts, LEDGER_JOIN, redis, &reply, err);    // frees the call
+ *     redisReply *reply;
+ *     ledger_call_begin(&call, manifest->id_hex, 2);                        // room for 2 arguments
+ *     ledger_call_u64(&call, 7);
+ *     ledger_call_text(&call, "anna");
+ *     sam_status status = ledger_call_run(&call, scripts, LEDGER_JOIN, redis, &reply, err);     // frees the call
  *
  * The keys of the run come first, in the order of store/schema.h; its names and lua/common.lua stand before each
  * function.

@@ -3,7 +3,7 @@
  *     ledger_view view;
  *     sam_status status = ledger_view_read(&view, ledger, redis, run, err);
  *     for (size_t i = 0; i < view.worker_count; i++)
- *         show(view.workers[i].number, sam_schema_worker_status_name(view.workers[i].status));
+ *         printf("%u %s\n", view.workers[i].number, sam_schema_worker_status_name(view.workers[i].status));
  *     ledger_view_free(&view);
  *
  * It costs by the workers that there are, not by the numbers they have. Thread safety: a view belongs to its owner.

@@ -1,12 +1,20 @@
 /* What a program has that serves HTTP over Redis: its options, its secrets, and the time until it is told to stop.
  *
  *     serving set = {.listen = "127.0.0.1:8642", .redis = "127.0.0.1:6379", .threads = 2};
- *     const sam_option table[] = {SERVING_OPTIONS(&set), {"model", ...}, {0}};
- *     ... sam_options_parse ...
- *     serving_open(&set, err);
- *     sam_http_server_options http = serving_http(&set);        // and what is the program's own
- *     sam_http_server_start(&server, &http, routes, err);
- *     serving_until_shutdown(server);
+ *     const char *model = NULL;
+ *     const sam_option table[] = {SERVING_OPTIONS(&set), {"model", SAM_OPTION_TEXT, &model, "MODEL", "to serve"}, {0}};
+ *     const sam_command command = {"samara-gateway", "--model MODEL", "Serves models.", table};
+ *     int rest;
+ *     sam_status status = sam_options_parse(&command, argc, argv, &rest, err);
+ *     if (status == SAM_OK)
+ *         status = serving_open(&set, err);
+ *     const sam_http_server_options http = serving_http(&set);        // and what is the program's own
+ *     sam_http_server *server = NULL;
+ *     if (status == SAM_OK)
+ *         status = sam_http_server_start(&server, &http, routes, err);
+ *     if (status == SAM_OK)
+ *         serving_until_shutdown(server);
+ *     sam_http_server_stop(server);
  *     serving_close(&set);
  *
  * Thread safety: main thread only.

@@ -1,7 +1,8 @@
 /* Element types of tensors in files, and how to read them as float.
  *
  *     float row[576];
- *     sam_dtype_read(SAM_Q4_1, tensor.bytes, 576, row);
+ *     const sam_tensor *tensor = sam_gguf_find(gguf, "blk.0.attn_q.weight");
+ *     sam_dtype_read(tensor->dtype, tensor->bytes, 576, row);
  *
  * Block-quantised types hold `block` elements in `block_bytes` bytes (layouts: ggml-quants of llama.cpp; the GGUF
  * specification). Reading is exact where the format is: each value is the float32 the `gguf` Python package computes.

@@ -1,10 +1,12 @@
 /* GGUF, the model file of llama.cpp (versions 1 to 3), read in place from a mapped file, and written.
  *
  *     sam_gguf *gguf;
- *     if (sam_gguf_open(&gguf, "model.gguf", err) != SAM_OK) return err->status;
+ *     if (sam_gguf_open(&gguf, "model.gguf", err) != SAM_OK)
+ *         return err->status;
  *     uint64_t blocks;
- *     if (!sam_gguf_u64(gguf, "llama.block_count", &blocks)) ...
- *     const sam_tensor *tensor = sam_gguf_find(gguf, "blk.0.attn_q.weight");
+ *     if (!sam_gguf_u64(gguf, "llama.block_count", &blocks))
+ *         blocks = 0;                                              // it is missing, or not a whole number
+ *     const sam_tensor *tensor = sam_gguf_find(gguf, "blk.0.attn_q.weight");     // NULL: there is none
  *     sam_gguf_close(gguf);
  *
  * A file in thirty lines: the letters "GGUF"; u32 version; tensor count and key count (u32 in version 1, else u64);

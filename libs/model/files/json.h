@@ -1,8 +1,9 @@
 /* JSON files of models (jansson), with errors that say file, line and column.
  *
  *     json_t *config;
- *     if (sam_json_file(&config, "folder/config.json", err) != SAM_OK) return err->status;
- *     ...
+ *     if (sam_json_file(&config, "folder/config.json", err) != SAM_OK)
+ *         return err->status;
+ *     printf("%s\n", json_string_value(json_object_get(config, "model_type")));
  *     json_decref(config);
  *
  * Pitfall: where an allocation inside jansson fails, its lexer may lose a byte of a string or report a mistake in the

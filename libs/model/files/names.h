@@ -1,8 +1,10 @@
 /* Names of a file, sorted, to find one in a few comparisons and to refuse duplicates.
  *
  *     sam_names names;
- *     if (sam_names_open(&names, count, err) != SAM_OK) ...
- *     names.entries[i] = (sam_name){text, length, i};      // for every i below count
+ *     if (sam_names_open(&names, 2, err) != SAM_OK)
+ *         return err->status;
+ *     names.entries[0] = (sam_name){"general.name", 12, 0};
+ *     names.entries[1] = (sam_name){"general.author", 14, 1};
  *     const sam_name *twice = sam_names_sort(&names);      // NULL: all differ
  *     const sam_name *found = sam_names_find(&names, "general.name", 12);
  *     sam_names_close(&names);

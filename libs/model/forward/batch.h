@@ -1,10 +1,12 @@
 /* A packed batch: the tokens of many sequences of different lengths, side by side, without padding.
  *
+ *     const uint32_t text[] = {17, 4, 25, 8}, option[] = {31, 6};
  *     sam_batch batch = {0};
- *     size_t prefix;
- *     sam_batch_add(&batch, SAM_NO_PREFIX, tokens, count, &prefix);                 // a sequence
- *     sam_batch_score(&batch, prefix, count - 1, target);                            // p(target | all of it)
- *     sam_batch_add(&batch, prefix, option, option_count, &branch);                  // one that goes on from it
+ *     size_t prefix, branch;
+ *     sam_batch_add(&batch, SAM_NO_PREFIX, text, 4, &prefix, err);      // a sequence
+ *     sam_batch_score(&batch, prefix, 3, option[0], true, err);         // log p(31 | 17 4 25 8)
+ *     sam_batch_add(&batch, prefix, option, 1, &branch, err);           // one that goes on from it
+ *     sam_batch_score(&batch, branch, 0, option[1], true, err);         // log p(6 | 17 4 25 8 31)
  *     sam_batch_free(&batch);
  *
  *     columns   | It was a dull film It was | so good | so bad |  The actors ... |

@@ -1,10 +1,13 @@
 /* The forward pass: a packed batch through a model, for several slightly different sets of weights in lockstep.
  *
+ *     const sam_engine_options options = {.threads = 2};
  *     sam_engine *engine;
- *     sam_engine_new(&engine, model, &(sam_engine_options){.threads = 2}, err);
- *     float plus[N], minus[N], *scores[] = {plus, minus};
- *     sam_pass pass = {.batch = &batch, .weights = &perturbed, .end_block = blocks, .scores = scores};
- *     sam_engine_run(engine, &pass, err);                      // plus[i], minus[i]: batch.scores[i]
+ *     if (sam_engine_new(&engine, model, &options, err) != SAM_OK)
+ *         return err->status;
+ *     const sam_weight_source base = sam_model_source(model);  // or perturbed copies, in lockstep
+ *     float values[16], *scores[] = {values};                  // an array for each copy
+ *     const sam_pass pass = {.batch = &batch, .weights = &base, .end_block = 30, .scores = scores};
+ *     sam_engine_run(engine, &pass, err);                      // values[i]: batch.scores[i]
  *     sam_engine_free(engine);
  *
  * Each tile of rows of a weight matrix is formed once by the sam_weight_source (all variants at once, from base, state

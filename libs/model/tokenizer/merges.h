@@ -1,5 +1,6 @@
 /* The merges of a byte-pair encoding, and the merging of one piece of text.
  *
+ *     const uint32_t h = 75, e = 72, y = 92, he = 258;     // tokens
  *     sam_merges merges = {0};
  *     sam_merges_reserve(&merges, 48900, err);
  *     sam_merges_add(&merges, (sam_merge){.left = h, .right = e, .rank = 0, .result = he});
@@ -7,9 +8,11 @@
  *     sam_symbols symbols = {0};
  *     sam_symbols_begin(&symbols, 3, err);                 // room for three
  *     sam_symbols_add(&symbols, h, 0);                     // token, place in the text
- *     ...
+ *     sam_symbols_add(&symbols, e, 1);
+ *     sam_symbols_add(&symbols, y, 2);
  *     sam_merges_apply(&merges, &symbols);
- *     for (uint32_t i = 0; i != SAM_NO_SYMBOL; i = symbols.items[i].next) use(symbols.items[i].token);
+ *     for (uint32_t i = 0; i != SAM_NO_SYMBOL; i = symbols.items[i].next)
+ *         printf("%u\n", symbols.items[i].token);          // 258, 92
  *     sam_symbols_free(&symbols);
  *
  * The pair of lowest rank merges first, the leftmost among equals, until no neighbours make a pair. A heap of

@@ -4,7 +4,8 @@
  *     sam_pretokenizer_named(&pretokenizer, "smollm");
  *     sam_pieces pieces = sam_pieces_of(&pretokenizer, "It cost 42", 10);
  *     size_t start, length;
- *     while (sam_pieces_next(&pieces, &start, &length)) ...      // "It", " cost", " ", "4", "2"
+ *     while (sam_pieces_next(&pieces, &start, &length))
+ *         printf("%zu bytes from %zu\n", length, start);         // "It", " cost", " ", "4", "2"
  *
  * A pre-tokenizer is a few splits, each applied to the pieces that the one before it left. A split is one of the
  * regular expressions that published models use, coded by hand: a match is a piece, and so is what lies between two

@@ -2,11 +2,14 @@
  *
  *     uint32_t point;
  *     size_t size = sam_unicode_next(text, length, &point);
- *     if (sam_unicode_is_letter(point)) ...
+ *     if (sam_unicode_is_letter(point))
+ *         printf("a letter of %zu bytes\n", size);
  *
  *     sam_buffer normal = {0};
  *     sam_unicode_nfc(text, length, &normal);
- *     if (normal.failed) return sam_fail(err, SAM_NO_MEMORY, "...");
+ *     if (normal.failed)
+ *         return sam_fail(err, SAM_NO_MEMORY, "out of memory normalising a text of %zu bytes", length);
+ *     sam_buffer_free(&normal);
  *
  * Pure functions, safe from any thread. The tables come from tests/golden/unicode_tables.py.
  */

@@ -4,7 +4,10 @@
  *     sam_signs_draw(&stream, first, count, bits);               // of parameters first, first + 1, ...; 1 is minus
  *
  *     const sam_sign_kernel *kernel = sam_sign_kernel_best();
- *     kernel->subtract(g, parameters, seeds, amounts, count);    // g[i] -= sum over m of amounts[m] * z_m[i]
+ *     int32_t g[1000] = {0};                                     // one for each parameter
+ *     const uint64_t seeds[] = {7, 8};
+ *     const uint32_t amounts[] = {1200, 900};
+ *     kernel->subtract(g, 1000, seeds, amounts, 2);              // g[i] -= sum over m of amounts[m] * z_m[i]
  *
  * The sign of parameter i is bit i mod 128 of Philox block i / 128 of a stream; z_m has the key seeds[m] and the stream
  * of directions. Philox does the same to every block, so blocks are a vector's lanes.

@@ -1,9 +1,9 @@
 /* Which option was answered where which was right, and the F1 scores of that.
  *
  *     sam_confusion counts = {0};
- *     sam_confusion_add(&counts, 1, 0);      // option 1 was right, option 0 was answered
- *     sam_confusion_f1(&counts, 1);          // 2 right answers / (times answered + times it was the label)
- *     sam_confusion_macro_f1(&counts);
+ *     sam_confusion_add(&counts, 1, 0);                // option 1 was right, option 0 was answered
+ *     double f1 = sam_confusion_f1(&counts, 1);        // 2 right answers / (times answered + times it was the label)
+ *     double macro = sam_confusion_macro_f1(&counts);
  *
  * Pure functions. As scikit-learn defines them, with 0 where nothing is to be divided.
  */

@@ -2,8 +2,8 @@
  *
  *     sam_margin list[] = {{-0.5, false}, {0.1, true}, {0.2, false}, {0.9, true}};
  *     sam_margins_sort(list, 4);
- *     sam_margins_threshold(list, 4);        // -0.2: above it positive, 3 of 4 right
- *     sam_margins_area(list, 4);             // 0.75 of the pairs in the right order
+ *     double threshold = sam_margins_threshold(list, 4);      // -0.2: above it positive, 3 of 4 right
+ *     double area = sam_margins_area(list, 4);                // 0.75 of the pairs in the right order
  *
  * Both want the list sorted. Pure functions.
  */

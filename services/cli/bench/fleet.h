@@ -1,11 +1,14 @@
 /* Simulated workers: thousands of kept-open HTTP connections on one thread, each of which syncs as fast as its ledger
  * answers. They compute nothing: the codes of a slot are a function of its round and number.
  *
+ *     const cli_fleet_plan plan = {.port = 8642, .run = manifest->id_hex, .workers = 1000, .slots = 8, .probes = 2};
  *     cli_fleet *fleet;
- *     cli_fleet_open(&fleet, &plan, err);                 // connects, joins, leaves all connections open
- *     cli_fleet_run(fleet, 1.0, &warm, err);              // figures of one second
- *     cli_fleet_run(fleet, 10.0, &figures, err);
- *     cli_fleet_settle(fleet, err);                       // was each slot of the log acknowledged exactly once?
+ *     if (cli_fleet_open(&fleet, &plan, err) != SAM_OK)   // connects, joins, leaves all connections open
+ *         return err->status;
+ *     cli_fleet_figures figures;
+ *     cli_fleet_run(fleet, 10.0, &figures, err);          // of ten seconds
+ *     uint64_t rounds;
+ *     cli_fleet_settle(fleet, &rounds, err);              // was each slot of the log acknowledged exactly once?
  *     cli_fleet_close(fleet);
  *
  * Bytes are counted where they pass the socket, with the header fields. A worker whose slots are not wanted waits in

@@ -1,9 +1,10 @@
 /* Codes of a log computed once more: a share of its slots, from the data, to see whose codes stand up.
  *
  *     cli_recheck check = {.share = 0.05, .seed = 7, .tolerance = 1};
- *     cli_recheck_run(&check, &examiner, &watcher, err);
+ *     sam_status status = cli_recheck_run(&check, &examiner, &progress, err);
  *     for (size_t i = 0; i < check.worker_count; i++)
- *         if (check.workers[i].beyond > 0) ...                       // this worker's codes do not stand up
+ *         if (check.workers[i].beyond > 0)
+ *             printf("the codes of worker %u do not stand up\n", check.workers[i].worker);
  *     cli_recheck_free(&check);
  *
  * A forward may differ in its last bits between processors, and so may a code by a step; what differs by more than

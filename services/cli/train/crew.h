@@ -1,10 +1,13 @@
 /* The processes of a training on one machine: a private Redis, a ledger, a gateway and workers.
  *
  *     cli_crew crew;
- *     cli_crew_init(&crew, &folder, &plan);
- *     cli_crew_start_services(&crew, err);               // ledger.address is known then
- *     cli_crew_start_workers(&crew, err);
- *     while (...) cli_crew_tend(&crew, &view, err);       // says who died; mends what can be mended
+ *     sam_status status = cli_crew_init(&crew, &out_folder, &plan, err);
+ *     if (status == SAM_OK)
+ *         status = cli_crew_start_services(&crew, err);   // crew.ledger_address is known then
+ *     if (status == SAM_OK)
+ *         status = cli_crew_start_workers(&crew, err);
+ *     while (status == SAM_OK && cli_crew_running_workers(&crew) > 0)
+ *         status = cli_crew_tend(&crew, &view, err);      // says who died; mends what can be mended
  *     cli_crew_stop_workers(&crew);
  *     cli_crew_stop(&crew);                               // on every path; nothing is left running
  *

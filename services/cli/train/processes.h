@@ -1,8 +1,15 @@
 /* Child processes that never outlive this one.
  *
+ *     const char *words[] = {"--port", "0", NULL};
+ *     const cli_launch launch = {.program = "/usr/bin/redis-server", .words = words, .log = "out/logs/redis.log"};
  *     cli_process redis = {.name = "redis"};
- *     cli_process_start(&redis, &(cli_launch){.program = path, .words = words, .log = "out/logs/redis.log"}, err);
- *     if (cli_process_ended(&redis)) ... cli_process_last_words(&redis, text, sizeof text);
+ *     if (cli_process_start(&redis, &launch, err) != SAM_OK)
+ *         return err->status;
+ *     char how[200];
+ *     if (cli_process_ended(&redis)) {
+ *         cli_process_last_words(&redis, how, sizeof how);
+ *         printf("redis %s\n", how);                       // "redis was killed (signal 9)"
+ *     }
  *     cli_process_stop(&redis, 10000);
  *
  * Each child is in a process group of its own, so that Ctrl-C reaches only this process, which then stops the others in

@@ -1,7 +1,8 @@
 /* What a person, a log file or a program sees of a training while it goes on.
  *
+ *     const cli_standing standing = {.round = 41, .rounds = 600, .fraction = 0.07, .workers = 2};
  *     cli_view view;
- *     cli_view_init(&view, json);
+ *     cli_view_init(&view, false);                   // true: as JSON
  *     cli_view_progress(&view, &standing);           // a bar on a terminal; else a line every 10 s
  *     cli_view_event(&view, "worker-2 was killed (signal 9); the run goes on with 1 other");
  *     cli_view_end(&view);                           // leaves the cursor on a new line
