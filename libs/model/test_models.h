@@ -28,6 +28,7 @@ typedef struct test_model {
     void (*more_keys)(sam_gguf_writer *writer); /* further keys of a GGUF, such as a tokenizer's; may be NULL */
     bool tied;
     bool sharded; /* a folder: two files and an index */
+    bool wide;    /* every size a few times larger, and weights so small that sums stay near 1 */
 } test_model;
 
 enum {
@@ -61,12 +62,12 @@ static inline sam_model_config test_config(const test_model *m)
     const char *name = m->architecture == NULL ? "llama" : m->architecture;
     return (sam_model_config){.architecture = sam_architecture_of_gguf(name, strlen(name)),
                               .blocks = TEST_BLOCKS,
-                              .hidden = TEST_HIDDEN,
-                              .intermediate = TEST_MLP,
-                              .heads = TEST_HEADS,
-                              .kv_heads = TEST_KV_HEADS,
-                              .head_size = TEST_HEAD,
-                              .vocabulary = TEST_WORDS,
+                              .hidden = TEST_HIDDEN * (m->wide ? 8 : 1),
+                              .intermediate = TEST_MLP * (m->wide ? 15 : 1),
+                              .heads = TEST_HEADS * (m->wide ? 2 : 1),
+                              .kv_heads = TEST_KV_HEADS * (m->wide ? 2 : 1),
+                              .head_size = TEST_HEAD * (m->wide ? 4 : 1),
+                              .vocabulary = TEST_WORDS * (m->wide ? 13 : 1),
                               .context = 32,
                               .norm_epsilon = 1e-5f,
                               .rope_theta = 10000,
@@ -105,14 +106,16 @@ typedef struct test_writing {
     sam_buffer data;
 } test_writing;
 
-static inline void test_put_floats(sam_buffer *data, const char *hf, uint64_t rows, uint64_t columns, uint64_t head)
+/* `head`: not 0 where rows are interleaved in heads of this size. */
+static inline void test_put_floats(test_writing *w, const char *hf, uint64_t rows, uint64_t columns, uint64_t head)
 {
+    const float scale = !w->model->wide ? 1.0f : columns > 1 ? 1.0f / 16 : 1.0f / 4;
     for (uint64_t r = 0; r < rows; r++) {
         /* llama.cpp's converter: reshape(heads, 2, head / 2, columns).swapaxes(1, 2) */
         uint64_t pair = r % (head == 0 ? 1 : head) / 2, half = r % 2;
         uint64_t from = head == 0 ? r : r / head * head + half * (head / 2) + pair;
         for (uint64_t c = 0; c < columns; c++)
-            sam_put_f32(data, test_weight(hf, (size_t)(from * columns + c)));
+            sam_put_f32(&w->data, scale * test_weight(hf, (size_t)(from * columns + c)));
     }
 }
 
@@ -120,12 +123,13 @@ static inline void test_add_gguf(void *context, const char *hf, const char *gguf
                                  uint64_t rows, uint64_t columns)
 {
     test_writing *w = context;
-    bool interleaved = t->rotary && test_config(w->model).architecture->gguf_interleaved && rows % TEST_HEAD == 0;
+    const sam_model_config config = test_config(w->model);
+    bool interleaved = t->rotary && config.architecture->gguf_interleaved && rows % config.head_size == 0;
     uint64_t shape[2] = {rows, columns};
     uint64_t begin = sam_gguf_write_tensor(&w->gguf, gguf, SAM_F32, t->columns == SAM_SIZE_NONE ? 1 : 2, shape);
     while (w->data.length < begin)
         sam_put_u8(&w->data, 0);
-    test_put_floats(&w->data, hf, rows, columns, interleaved ? TEST_HEAD : 0);
+    test_put_floats(w, hf, rows, columns, interleaved ? config.head_size : 0);
 }
 
 static inline void test_put_key(sam_gguf_writer *w, const char *architecture, const char *key, uint32_t value)
@@ -138,14 +142,15 @@ static inline void test_put_key(sam_gguf_writer *w, const char *architecture, co
 static inline void test_gguf(sam_buffer *file, const test_model *m)
 {
     test_writing w = {.model = m};
-    const char *architecture = test_config(m).architecture->gguf_name;
+    const sam_model_config config = test_config(m);
+    const char *architecture = config.architecture->gguf_name;
     sam_gguf_write_text(&w.gguf, "general.architecture", architecture);
-    test_put_key(&w.gguf, architecture, "block_count", TEST_BLOCKS);
-    test_put_key(&w.gguf, architecture, "embedding_length", TEST_HIDDEN);
-    test_put_key(&w.gguf, architecture, "feed_forward_length", TEST_MLP);
-    test_put_key(&w.gguf, architecture, "attention.head_count", TEST_HEADS);
-    test_put_key(&w.gguf, architecture, "attention.head_count_kv", TEST_KV_HEADS);
-    test_put_key(&w.gguf, architecture, "context_length", 32);
+    test_put_key(&w.gguf, architecture, "block_count", config.blocks);
+    test_put_key(&w.gguf, architecture, "embedding_length", config.hidden);
+    test_put_key(&w.gguf, architecture, "feed_forward_length", config.intermediate);
+    test_put_key(&w.gguf, architecture, "attention.head_count", config.heads);
+    test_put_key(&w.gguf, architecture, "attention.head_count_kv", config.kv_heads);
+    test_put_key(&w.gguf, architecture, "context_length", config.context);
     char epsilon[64];
     snprintf(epsilon, sizeof epsilon, "%s.attention.layer_norm_rms_epsilon", architecture);
     sam_gguf_write_f32(&w.gguf, epsilon, 1e-5f);
@@ -158,7 +163,7 @@ static inline void test_gguf(sam_buffer *file, const test_model *m)
         uint64_t begin = sam_gguf_write_tensor(&w.gguf, m->extra, SAM_F32, 1, (uint64_t[]){4});
         while (w.data.length < begin)
             sam_put_u8(&w.data, 0);
-        test_put_floats(&w.data, m->extra, 1, 4, 0);
+        test_put_floats(&w, m->extra, 1, 4, 0);
     }
     test_must(sam_gguf_write_head(&w.gguf, file, NULL) == SAM_OK);
     sam_put_bytes(file, w.data.bytes, w.data.length);
@@ -177,7 +182,7 @@ static inline void test_add_safetensors(void *context, const char *hf, const cha
                                         .dtype = SAM_F32,
                                         .rank = t->columns == SAM_SIZE_NONE ? 1 : 2,
                                         .shape = {rows, columns}};
-    test_put_floats(&w->data, hf, rows, columns, 0);
+    test_put_floats(w, hf, rows, columns, 0);
     w->count++;
 }
 
@@ -221,15 +226,16 @@ static inline void test_model_folder(const char *folder, const test_model *m, co
     test_writing w = {.model = m};
     char path[256];
     sam_buffer config = {0};
+    const sam_model_config c = test_config(m);
     test_each(m, test_add_safetensors, &w);
     test_must(sam_make_folders(folder, NULL) == SAM_OK);
     sam_put_format(
         &config,
-        "{\"architectures\": [\"%s\"], \"hidden_size\": %d, \"intermediate_size\": %d, \"num_hidden_layers\": %d, "
-        "\"num_attention_heads\": %d, \"num_key_value_heads\": %d, \"vocab_size\": %d, "
-        "\"max_position_embeddings\": 32, \"rms_norm_eps\": 1e-05, \"tie_word_embeddings\": %s%s}",
-        test_config(m).architecture->hf_class, TEST_HIDDEN, TEST_MLP, TEST_BLOCKS, TEST_HEADS, TEST_KV_HEADS,
-        TEST_WORDS, m->tied ? "true" : "false", members == NULL ? "" : members);
+        "{\"architectures\": [\"%s\"], \"hidden_size\": %u, \"intermediate_size\": %u, \"num_hidden_layers\": %u, "
+        "\"num_attention_heads\": %u, \"num_key_value_heads\": %u, \"vocab_size\": %u, "
+        "\"max_position_embeddings\": %u, \"rms_norm_eps\": 1e-05, \"tie_word_embeddings\": %s%s}",
+        c.architecture->hf_class, c.hidden, c.intermediate, c.blocks, c.heads, c.kv_heads, c.vocabulary, c.context,
+        m->tied ? "true" : "false", members == NULL ? "" : members);
     snprintf(path, sizeof path, "%s/config.json", folder);
     test_must(sam_file_write(path, config.bytes, config.length, NULL) == SAM_OK);
     sam_buffer_free(&config);

@@ -49,113 +49,15 @@ sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam
     return SAM_OK;
 }
 
-/* ---- memory of a run ---- */
-
-static void free_stream(sam_stream *stream)
-{
-    for (size_t i = 0; i < SAM_ACTIVATIONS; i++)
-        sam_free(stream->act[i]);
-    sam_free(stream->packed);
-    *stream = (sam_stream){0};
-}
-
-static void free_room(sam_engine *engine)
-{
-    for (size_t v = 0; v < SAM_VARIANTS_MAX; v++)
-        free_stream(&engine->streams[v]);
-    for (unsigned t = 0; engine->rooms != NULL && t < sam_pool_threads(engine->pool); t++) {
-        sam_free(engine->rooms[t].rows);
-        sam_free(engine->rooms[t].narrow);
-        sam_free(engine->rooms[t].attention);
-        engine->rooms[t] = (sam_thread_room){0};
-    }
-    float **const tables[] = {&engine->cosine, &engine->sine, &engine->live_cosine, &engine->live_sine};
-    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
-        sam_free(*tables[i]);
-        *tables[i] = NULL;
-    }
-    engine->room_columns = engine->room_variants = engine->room_keys = 0;
-}
-
 void sam_engine_free(sam_engine *engine)
 {
     if (engine == NULL)
         return;
-    free_room(engine);
+    sam_forward_free_room(engine);
     sam_pool_free(engine->pool);
     sam_free(engine->rooms);
     sam_free(engine->clocks);
     sam_free(engine);
-}
-
-static size_t widest(const sam_model_config *config)
-{
-    size_t k = (size_t)config->heads * config->head_size;
-    k = config->hidden > k ? config->hidden : k;
-    return config->intermediate > k ? config->intermediate : k;
-}
-
-static bool make_stream(const sam_engine *engine, sam_stream *stream, size_t stride)
-{
-    for (size_t i = 0; i < SAM_ACTIVATIONS; i++) {
-        size_t features = sam_forward_features(engine, (sam_activation)i);
-        stream->act[i] = sam_alloc_aligned(features * stride + SAM_COLUMNS_SLACK, sizeof(float));
-        if (stream->act[i] == NULL)
-            return false;
-    }
-    stream->packed = sam_alloc_aligned(
-        engine->kernels->packed_bytes(widest(sam_model_configuration(engine->model)), stride) + 256, 1);
-    return stream->packed != NULL;
-}
-
-/* Room for the rows of a tile of any product, and for a whole vector of any tensor, of up to so many variants: fewer of
- * them have larger tiles. */
-static bool make_thread_room(const sam_engine *engine, sam_thread_room *room, unsigned most_variants, size_t keys)
-{
-    size_t floats = 0, bytes = 0;
-    for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
-        size_t k = (size_t)sam_model_tensor_at(engine->model, i)->columns;
-        for (unsigned variants = 1; variants <= most_variants; variants++) {
-            size_t formed = variants * sam_forward_formed_rows(engine->kernels, variants, k) * k;
-            size_t narrow =
-                variants * engine->kernels->narrow_bytes(sam_forward_tile_rows(engine->kernels, variants, k), k);
-            floats = formed > floats ? formed : floats;
-            bytes = narrow > bytes ? narrow : bytes;
-        }
-    }
-    room->rows = sam_alloc_aligned(floats, sizeof(float));
-    room->narrow = sam_alloc_aligned(bytes + 256, 1);
-    room->attention = sam_alloc_aligned(keys + 1, SAM_COLUMNS * sizeof(float));
-    return room->rows != NULL && room->narrow != NULL && room->attention != NULL;
-}
-
-static bool make_room(sam_engine *engine, size_t columns, unsigned variants, size_t keys)
-{
-    if (columns <= engine->room_columns && variants <= engine->room_variants && keys <= engine->room_keys)
-        return true;
-    columns = columns > engine->room_columns ? columns + columns / 4 : engine->room_columns;
-    variants = variants > engine->room_variants ? variants : (unsigned)engine->room_variants;
-    keys = keys > engine->room_keys ? keys : engine->room_keys;
-    free_room(engine);
-    size_t stride = sam_engine_stride(columns), half = sam_model_configuration(engine->model)->head_size / 2;
-    bool good = true;
-    for (unsigned v = 0; good && v < variants; v++)
-        good = make_stream(engine, &engine->streams[v], stride);
-    for (unsigned t = 0; good && t < sam_pool_threads(engine->pool); t++)
-        good = make_thread_room(engine, &engine->rooms[t], variants, keys);
-    float **const tables[] = {&engine->cosine, &engine->sine, &engine->live_cosine, &engine->live_sine};
-    for (size_t i = 0; good && i < sizeof tables / sizeof tables[0]; i++) {
-        *tables[i] = sam_alloc_aligned(half + 1, stride * sizeof(float));
-        good = *tables[i] != NULL;
-    }
-    if (!good) {
-        free_room(engine);
-        return false;
-    }
-    engine->room_columns = columns;
-    engine->room_variants = variants;
-    engine->room_keys = keys;
-    return true;
 }
 
 /* ---- columns ---- */
@@ -336,7 +238,11 @@ sam_status sam_engine_run(sam_engine *engine, const sam_pass *pass, sam_error *e
     engine->variants = pass->weights->variants;
     engine->columns = sam_padded(batch->columns);
     engine->stride = sam_engine_stride(batch->columns);
-    if (make_room(engine, batch->columns, engine->variants, most_keys(batch)) && make_lives(engine, batch)) {
+    const sam_room room = {.columns = batch->columns,
+                           .variants = engine->variants,
+                           .keys = most_keys(batch),
+                           .rank = sam_low_rank_most(engine->model, pass->weights)};
+    if (sam_forward_make_room(engine, &room) && make_lives(engine, batch)) {
         begin_profile(engine);
         status = run_blocks(engine, err);
         end_profile(engine);

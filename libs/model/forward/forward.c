@@ -9,8 +9,6 @@
  * first-level one. */
 #define TILE_BYTES   ((size_t)400 * 1024)
 #define FORMED_BYTES ((size_t)28 * 1024)
-/* Columns that a step between products takes at a time: whole panels of every kernel. */
-#define SHARE_COLUMNS 64u
 
 size_t sam_padded(size_t columns)
 {
@@ -65,7 +63,7 @@ void sam_forward_share(const sam_engine *engine, sam_phase phase, size_t count, 
 
 size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k)
 {
-    static const size_t CHOICES[] = {64, 32, 16};
+    static const size_t CHOICES[] = {SAM_TILE_ROWS, 32, 16};
     for (size_t i = 0; i < sizeof CHOICES / sizeof CHOICES[0]; i++) {
         size_t rows = CHOICES[i] / kernels->tile_rows * kernels->tile_rows;
         if (rows > 0 && variants * rows * k * sizeof(uint16_t) <= TILE_BYTES)
@@ -80,85 +78,132 @@ size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, si
     return rows < 1 ? 1 : rows < tile ? rows : tile;
 }
 
-void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
-                      float *out[])
+/* As floats, of each variant of a source, one after the other in `memory`. */
+static void form(const sam_engine *engine, const sam_thread_room *room, const sam_weight_source *weights, size_t tensor,
+                 uint64_t row, uint64_t rows, float *memory, float *out[])
 {
-    const sam_weight_source *weights = engine->pass->weights;
     size_t k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
     for (unsigned v = 0; v < weights->variants; v++)
-        out[v] = room->rows + v * rows * k;
+        out[v] = memory + v * rows * k;
     uint64_t began = part_begins(room);
     weights->rows(weights->context, tensor, row, rows, out);
     part_ends(room, SAM_PHASE_FORM, began);
 }
 
-void sam_forward_form_narrow(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row,
-                             uint64_t rows, const void *out[])
+void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
+                      float *out[])
+{
+    form(engine, room, engine->pass->weights, tensor, row, rows, room->rows, out);
+}
+
+size_t sam_forward_vector_room(const sam_engine *engine)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
+        const sam_model_tensor *tensor = sam_model_tensor_at(engine->model, i);
+        most = tensor->rank == 1 && tensor->columns > most ? (size_t)tensor->columns : most;
+    }
+    return most;
+}
+
+void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[])
+{
+    float *memory = engine->vectors + slot * engine->variants * sam_forward_vector_room(engine);
+    form(engine, &engine->rooms[0], engine->pass->weights, tensor, 0, 1, memory, out);
+}
+
+/* A tile's rows of each variant of a source, narrowed: a few at a time pass through the first-level cache as floats. */
+static void form_narrow(const sam_engine *engine, const sam_thread_room *room, const sam_weight_source *weights,
+                        size_t tensor, uint64_t row, uint64_t rows, const void *out[])
 {
     const sam_kernels *kernels = engine->kernels;
     size_t k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
-    size_t bytes = kernels->narrow_bytes((size_t)rows, k), step = sam_forward_formed_rows(kernels, engine->variants, k);
+    size_t bytes = kernels->narrow_bytes((size_t)rows, k);
+    size_t step = sam_forward_formed_rows(kernels, weights->variants, k);
     for (size_t done = 0; done < rows; done += step) {
         size_t count = rows - done < step ? (size_t)rows - done : step;
         float *formed[SAM_VARIANTS_MAX];
-        sam_forward_form(engine, room, tensor, row + done, count, formed);
-        for (unsigned v = 0; v < engine->variants; v++)
+        form(engine, room, weights, tensor, row + done, count, room->rows, formed);
+        for (unsigned v = 0; v < weights->variants; v++)
             kernels->narrow(formed[v], count, k, (char *)room->narrow + v * bytes + kernels->narrow_bytes(done, k));
     }
-    for (unsigned v = 0; v < engine->variants; v++)
+    for (unsigned v = 0; v < weights->variants; v++)
         out[v] = (const char *)room->narrow + v * bytes;
+}
+
+void sam_forward_form_tile(const sam_engine *engine, const sam_thread_room *room, size_t slot, size_t tensor,
+                           uint64_t row, uint64_t rows, sam_tile *tile)
+{
+    const sam_low_rank *low = &engine->low_rank[slot];
+    tile->low_rank = low;
+    tile->rows = (size_t)rows;
+    tile->k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
+    if (low->rank == 0) {
+        form_narrow(engine, room, engine->pass->weights, tensor, row, rows, tile->weights);
+        return;
+    }
+    const sam_weight_source base = sam_model_source(engine->model);
+    form_narrow(engine, room, &base, tensor, row, rows, tile->weights);
+    for (unsigned v = 1; v < engine->variants; v++)
+        tile->weights[v] = tile->weights[0];
+    sam_low_rank_narrow_u(engine, room, low, row, rows);
+}
+
+void sam_forward_multiply_tile(const sam_engine *engine, const sam_thread_room *room, const sam_tile *tile,
+                               unsigned variant, size_t columns, float *y, size_t stride)
+{
+    engine->kernels->multiply(tile->weights[variant], tile->rows, tile->k, engine->streams[variant].packed, columns, y,
+                              stride);
+    if (tile->low_rank->rank > 0)
+        sam_low_rank_add(engine, room, tile->low_rank, variant, tile->rows, columns, y, stride);
 }
 
 typedef struct products_context {
     sam_engine *engine;
     const sam_product *products;
     size_t count, columns, tile_rows;
+    float *bias[SAM_PRODUCTS][SAM_VARIANTS_MAX]; /* of those that have one */
 } products_context;
 
-static size_t tiles_of(const products_context *context, const sam_product *product)
+static size_t tiles_of(const products_context *context, size_t p)
 {
-    uint64_t rows = sam_model_tensor_at(context->engine->model, product->tensor)->rows;
+    uint64_t rows = sam_model_tensor_at(context->engine->model, context->products[p].tensor)->rows;
     return (size_t)((rows + context->tile_rows - 1) / context->tile_rows);
 }
 
-static void add_bias(const sam_engine *engine, const sam_thread_room *room, const sam_product *product, uint64_t row,
-                     uint64_t rows, size_t columns)
+static void add_bias(const sam_engine *engine, const float *bias, size_t rows, size_t columns, float *y)
 {
-    float *bias[SAM_VARIANTS_MAX];
-    sam_forward_form(engine, room, product->bias, 0, 1, bias);
-    for (unsigned v = 0; v < engine->variants; v++)
-        for (uint64_t r = row; r < row + rows; r++)
-            for (size_t c = 0; c < columns; c++)
-                product->out[v][r * engine->stride + c] += bias[v][r];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            y[r * engine->stride + c] += bias[r];
 }
 
 /* Returns how many rows the tile has. */
-static size_t multiply_tile(const products_context *context, const sam_product *product, size_t index, unsigned thread)
+static size_t product_rows(const products_context *context, size_t p, size_t index, unsigned thread)
 {
     const sam_engine *engine = context->engine;
-    const sam_kernels *kernels = engine->kernels;
-    const sam_model_tensor *tensor = sam_model_tensor_at(engine->model, product->tensor);
-    uint64_t row = index * context->tile_rows, left = tensor->rows - row;
-    uint64_t rows = left < context->tile_rows ? left : context->tile_rows;
-
+    const sam_product *product = &context->products[p];
     const sam_thread_room *room = &engine->rooms[thread];
-    const void *weights[SAM_VARIANTS_MAX];
-    sam_forward_form_narrow(engine, room, product->tensor, row, rows, weights);
-    for (unsigned v = 0; v < engine->variants; v++)
-        kernels->multiply(weights[v], rows, tensor->columns, engine->streams[v].packed, context->columns,
-                          product->out[v] + row * engine->stride, engine->stride);
-    if (product->bias != SAM_NO_TENSOR)
-        add_bias(engine, room, product, row, rows, context->columns);
-    return (size_t)rows;
+    uint64_t row = index * context->tile_rows, left = sam_model_tensor_at(engine->model, product->tensor)->rows - row;
+    sam_tile tile;
+    sam_forward_form_tile(engine, room, p, product->tensor, row, left < context->tile_rows ? left : context->tile_rows,
+                          &tile);
+    for (unsigned v = 0; v < engine->variants; v++) {
+        float *y = product->out[v] + row * engine->stride;
+        sam_forward_multiply_tile(engine, room, &tile, v, context->columns, y, engine->stride);
+        if (product->bias != SAM_NO_TENSOR)
+            add_bias(engine, context->bias[p][v] + row, tile.rows, context->columns, y);
+    }
+    return tile.rows;
 }
 
 static void product_tile(void *argument, size_t index, unsigned thread)
 {
     const products_context *context = argument;
-    const sam_product *product = context->products;
-    for (; index >= tiles_of(context, product); product++)
-        index -= tiles_of(context, product);
-    (void)multiply_tile(context, product, index, thread);
+    size_t p = 0;
+    for (; index >= tiles_of(context, p); p++)
+        index -= tiles_of(context, p);
+    (void)product_rows(context, p, index, thread);
 }
 
 /* The same rows of both products, and the gate while they are in cache. */
@@ -167,8 +212,8 @@ static void gated_tile(void *argument, size_t index, unsigned thread)
     const products_context *context = argument;
     const sam_engine *engine = context->engine;
     const sam_product *gate = &context->products[0], *up = &context->products[1];
-    (void)multiply_tile(context, gate, index, thread);
-    size_t rows = multiply_tile(context, up, index, thread), first = index * context->tile_rows;
+    (void)product_rows(context, 0, index, thread);
+    size_t rows = product_rows(context, 1, index, thread), first = index * context->tile_rows;
     uint64_t began = part_begins(&engine->rooms[thread]);
     for (unsigned v = 0; v < engine->variants; v++)
         for (size_t r = first; r < first + rows; r++)
@@ -176,23 +221,43 @@ static void gated_tile(void *argument, size_t index, unsigned thread)
     part_ends(&engine->rooms[thread], SAM_PHASE_OTHER, began);
 }
 
+/* What is the same for all tiles: low-rank parts and biases. */
+static products_context begin_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns)
+{
+    products_context context = {.engine = engine, .products = products, .count = count, .columns = columns};
+    sam_low_rank_prepare(engine, products, count, columns);
+    for (size_t p = 0; p < count; p++)
+        if (products[p].bias != SAM_NO_TENSOR)
+            sam_forward_vector(engine, p, products[p].bias, context.bias[p]);
+    return context;
+}
+
+/* Copies of a matrix that a tile holds, of the product that has most. */
+static unsigned copies_of(const sam_engine *engine, size_t count)
+{
+    for (size_t p = 0; p < count; p++)
+        if (engine->low_rank[p].rank == 0)
+            return engine->variants;
+    return 1;
+}
+
 void sam_forward_products(sam_engine *engine, const sam_product *products, size_t count, size_t columns)
 {
     size_t k = (size_t)sam_model_tensor_at(engine->model, products[0].tensor)->columns, tiles = 0;
-    products_context context = {engine, products, count, columns,
-                                sam_forward_tile_rows(engine->kernels, engine->variants, k)};
+    products_context context = begin_products(engine, products, count, columns);
+    context.tile_rows = sam_forward_tile_rows(engine->kernels, copies_of(engine, count), k);
     for (size_t p = 0; p < count; p++)
-        tiles += tiles_of(&context, &products[p]);
+        tiles += tiles_of(&context, p);
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles, product_tile, &context);
 }
 
 void sam_forward_gated(sam_engine *engine, const sam_product gate_up[2], size_t columns)
 {
     size_t k = (size_t)sam_model_tensor_at(engine->model, gate_up[0].tensor)->columns;
+    products_context context = begin_products(engine, gate_up, 2, columns);
     /* Half the rows that fit twice: with larger tiles the threads end further apart. */
-    size_t rows = sam_forward_tile_rows(engine->kernels, 4 * engine->variants, k);
-    products_context context = {engine, gate_up, 2, columns, rows};
-    sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles_of(&context, gate_up), gated_tile, &context);
+    context.tile_rows = sam_forward_tile_rows(engine->kernels, 4 * copies_of(engine, 2), k);
+    sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles_of(&context, 0), gated_tile, &context);
 }
 
 /* ---- steps over columns ---- */
@@ -219,19 +284,17 @@ typedef struct columns_context {
     sam_engine *engine;
     const sam_column_step *step;
     size_t columns, width, shares;
+    float *weight[SAM_VARIANTS_MAX]; /* of the norm */
 } columns_context;
 
-static void norm_columns(const sam_engine *engine, const sam_thread_room *room, unsigned variant, size_t tensor,
-                         size_t first, size_t width)
+static void norm_columns(const sam_engine *engine, const sam_stream *stream, const float *weight, size_t first,
+                         size_t width)
 {
     const sam_model_config *config = sam_model_configuration(engine->model);
-    const sam_stream *stream = &engine->streams[variant];
-    float *weight[SAM_VARIANTS_MAX];
-    sam_forward_form(engine, room, tensor, 0, 1, weight);
     switch (config->architecture->plan.norm) {
     case SAM_NORM_RMS:
-        engine->kernels->norm(stream->act[SAM_ACT_RESIDUAL] + first, weight[variant], config->hidden,
-                              config->norm_epsilon, width, engine->stride, stream->act[SAM_ACT_NORMED] + first);
+        engine->kernels->norm(stream->act[SAM_ACT_RESIDUAL] + first, weight, config->hidden, config->norm_epsilon,
+                              width, engine->stride, stream->act[SAM_ACT_NORMED] + first);
         break;
     }
 }
@@ -245,6 +308,7 @@ static void add_columns(const sam_engine *engine, const sam_stream *stream, size
 
 static void columns_share(void *argument, size_t index, unsigned thread)
 {
+    (void)thread;
     const columns_context *context = argument;
     const sam_engine *engine = context->engine;
     const sam_column_step *step = context->step;
@@ -256,7 +320,7 @@ static void columns_share(void *argument, size_t index, unsigned thread)
     if (step->add)
         add_columns(engine, stream, first, width);
     if (step->norm)
-        norm_columns(engine, &engine->rooms[thread], variant, step->weight, first, width);
+        norm_columns(engine, stream, context->weight[variant], first, width);
     if (step->pack) {
         size_t k = sam_forward_features(engine, step->x);
         kernels->pack(stream->act[step->x] + first, k, width, engine->stride,
@@ -266,8 +330,11 @@ static void columns_share(void *argument, size_t index, unsigned thread)
 
 void sam_forward_columns(sam_engine *engine, const sam_column_step *step, size_t columns)
 {
-    size_t width = engine->kernels->panelled ? SHARE_COLUMNS : columns;
-    columns_context context = {engine, step, columns, width, (columns + width - 1) / width};
+    size_t width = sam_forward_share_columns(engine, columns);
+    columns_context context = {
+        .engine = engine, .step = step, .columns = columns, .width = width, .shares = (columns + width - 1) / width};
+    if (step->norm)
+        sam_forward_vector(engine, 0, step->weight, context.weight);
     sam_forward_share(engine, SAM_PHASE_OTHER, context.shares * engine->variants, columns_share, &context);
 }
 

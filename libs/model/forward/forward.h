@@ -10,6 +10,11 @@
 #include "model/architecture.h"
 #include "model/forward/engine.h"
 
+#define SAM_PRODUCTS      3u  /* most of one parallel step */
+#define SAM_TILE_ROWS     64u /* most of a tile */
+#define SAM_SHARE_COLUMNS 64u /* that a step between products takes at a time: whole panels of every kernel */
+#define SAM_TERMS         64u /* low-rank terms of one tensor: beyond so many its rows are formed */
+
 /* What one variant computes on its way through a block. */
 typedef enum sam_activation {
     SAM_ACT_RESIDUAL, /* [hidden] */
@@ -40,6 +45,8 @@ typedef struct sam_thread_room {
     float *rows;             /* [variants][a few rows][k]: small enough for the first-level cache */
     void *narrow;            /* [variants][rows of a tile][k], as the kernel wants them */
     float *attention;        /* [keys][SAM_COLUMNS] */
+    void *u;                 /* [rows of a tile][rank], as the kernel wants them; this and the next: low_rank.c */
+    float *reduced, *part;   /* [2][rank], [rows of a tile]; each by [columns of a share + slack] */
     sam_thread_clock *clock; /* NULL: not profiled */
 } sam_thread_room;
 
@@ -51,18 +58,36 @@ typedef struct sam_live {
     size_t *first, *in_segment; /* [segments] */
 } sam_live;
 
+/* What memory a run needs: the most columns and variants, keys of a query, and rank of low-rank terms (0: none). */
+typedef struct sam_room {
+    size_t columns;
+    unsigned variants;
+    size_t keys, rank;
+} sam_room;
+
+/* The low-rank part of one product of a step. */
+typedef struct sam_low_rank {
+    sam_low_rank_term terms[SAM_TERMS];
+    size_t count, rank;   /* rank: of all terms together; 0: each variant's rows are formed instead */
+    size_t width, shares; /* columns of a share, and how many there are */
+    void *v;              /* V^T of the terms, [rank][k], narrowed */
+    void *mixed;          /* C V^T x, [variants][shares] of [rank][width], packed */
+} sam_low_rank;
+
 struct sam_engine {
     const sam_model *model;
     const sam_kernels *kernels;
     sam_pool *pool;
 
-    /* memory that grows to the largest run so far */
-    size_t room_columns, room_variants, room_keys;
+    /* memory that grows to the largest run so far (room.c) */
+    sam_room room;
     sam_stream streams[SAM_VARIANTS_MAX];
     sam_thread_room *rooms;         /* one for each thread */
     sam_thread_clock *clocks;       /* one for each thread */
     float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
     float *live_cosine, *live_sine; /* of the live ones */
+    float *vectors;                 /* [SAM_PRODUCTS][variants][largest vector]: norms and biases of a step */
+    sam_low_rank low_rank[SAM_PRODUCTS];
 
     /* the present run */
     const sam_pass *pass;
@@ -120,15 +145,53 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
 /* Width of an activation: how many features it has. */
 size_t sam_forward_features(const sam_engine *engine, sam_activation x);
 
+/* Columns that a task takes at a time: a share, or all where the kernel cannot pack them apart. */
+size_t sam_forward_share_columns(const sam_engine *engine, size_t columns);
+
+/* Makes the memory of a run, or keeps what is there where it is enough; false: out of memory. */
+bool sam_forward_make_room(sam_engine *engine, const sam_room *needed);
+void sam_forward_free_room(sam_engine *engine);
+/* What making it anew would take. */
+size_t sam_forward_room_bytes(const sam_engine *engine, const sam_room *needed);
+
 /* How many rows of width k a tile has (narrowed, of all variants), and how many are formed as floats at a time. */
 size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k);
 size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, size_t k);
 
-/* Rows of a tensor for each variant in a thread's room: as floats (at most sam_forward_formed_rows of them), or
- * narrowed for multiply (at most a tile). */
+/* A vector of each variant, in the engine's memory: number `slot`, below SAM_PRODUCTS, of the present step. Formed by
+ * the thread that runs the pass, once for a step. */
+void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[]);
+size_t sam_forward_vector_room(const sam_engine *engine); /* floats of the largest vector */
+
+/* Rows of a tensor for each variant as floats in a thread's room, at most sam_forward_formed_rows of them. */
 void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
                       float *out[]);
-void sam_forward_form_narrow(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row,
-                             uint64_t rows, const void *out[]);
+
+/* Rows of a product's matrix in a thread's room, ready to be multiplied: every variant's, or where the rest is low-rank
+ * the model's own for all. */
+typedef struct sam_tile {
+    const sam_low_rank *low_rank;
+    size_t rows, k;
+    const void *weights[SAM_VARIANTS_MAX];
+} sam_tile;
+
+/* Product `slot` of those that were prepared; at most a tile's rows. */
+void sam_forward_form_tile(const sam_engine *engine, const sam_thread_room *room, size_t slot, size_t tensor,
+                           uint64_t row, uint64_t rows, sam_tile *tile);
+/* y[rows][stride] = the tile's rows times what is packed of one variant. */
+void sam_forward_multiply_tile(const sam_engine *engine, const sam_thread_room *room, const sam_tile *tile,
+                               unsigned variant, size_t columns, float *y, size_t stride);
+
+/* ---- low_rank.c ---- */
+
+/* The largest rank that the source offers for any matrix; 0: it has no low-rank form. */
+size_t sam_low_rank_most(const sam_model *model, const sam_weight_source *weights);
+/* For the products that follow of the packed x, `count` at most SAM_PRODUCTS: their terms, and C V^T x of each. */
+void sam_low_rank_prepare(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
+/* Rows of U into the thread's room, for sam_low_rank_add of every variant: y[rows][stride] += U C V^T x. */
+void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, uint64_t row,
+                           uint64_t rows);
+void sam_low_rank_add(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, unsigned variant,
+                      size_t rows, size_t columns, float *y, size_t stride);
 
 #endif

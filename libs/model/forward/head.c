@@ -12,24 +12,15 @@ typedef struct head_context {
     const sam_live *live;
     size_t columns, tile_rows, tiles;
     uint32_t vocabulary;
-    size_t output;    /* the matrix */
-    size_t *place;    /* [score_count] live place of each score's column */
-    float *products;  /* [threads][tile_rows][columns + slack] */
-    float *top, *sum; /* [variants][tiles][columns]: of each tile's logits */
+    sam_product output; /* whose rows are asked for a few at a time */
+    size_t *place;      /* [score_count] live place of each score's column */
+    float *products;    /* [threads][tile_rows][columns + slack] */
+    float *top, *sum;   /* [variants][tiles][columns]: of each tile's logits */
 } head_context;
 
 static size_t product_stride(const head_context *context)
 {
     return context->columns + SAM_COLUMNS_SLACK;
-}
-
-/* Logits of output rows [row, row + rows) for every live column, of one variant after the other. */
-static void multiply_rows(const head_context *context, const void *weights, size_t rows, unsigned variant, float *out)
-{
-    const sam_engine *engine = context->engine;
-    size_t hidden = sam_model_configuration(engine->model)->hidden;
-    engine->kernels->multiply(weights, rows, hidden, engine->streams[variant].packed, context->columns, out,
-                              product_stride(context));
 }
 
 static void score_target(void *argument, size_t index, unsigned thread)
@@ -42,10 +33,11 @@ static void score_target(void *argument, size_t index, unsigned thread)
         if (scores[before].target == scores[index].target)
             return; /* that one's turn does all scores of this target */
     float *logits = context->products + thread * context->tile_rows * product_stride(context);
-    const void *weights[SAM_VARIANTS_MAX];
-    sam_forward_form_narrow(engine, &engine->rooms[thread], context->output, scores[index].target, 1, weights);
+    const sam_thread_room *room = &engine->rooms[thread];
+    sam_tile tile;
+    sam_forward_form_tile(engine, room, 0, context->output.tensor, scores[index].target, 1, &tile);
     for (unsigned v = 0; v < engine->variants; v++) {
-        multiply_rows(context, weights[v], 1, v, logits);
+        sam_forward_multiply_tile(engine, room, &tile, v, context->columns, logits, product_stride(context));
         for (size_t i = index; i < pass->batch->score_count; i++)
             if (scores[i].target == scores[index].target)
                 pass->scores[v][i] = logits[context->place[i]];
@@ -59,10 +51,11 @@ static void sum_tile(void *argument, size_t index, unsigned thread)
     size_t row = index * context->tile_rows;
     size_t left = context->vocabulary - row, rows = left < context->tile_rows ? left : context->tile_rows;
     float *logits = context->products + thread * context->tile_rows * product_stride(context);
-    const void *weights[SAM_VARIANTS_MAX];
-    sam_forward_form_narrow(engine, &engine->rooms[thread], context->output, row, rows, weights);
+    const sam_thread_room *room = &engine->rooms[thread];
+    sam_tile tile;
+    sam_forward_form_tile(engine, room, 0, context->output.tensor, row, rows, &tile);
     for (unsigned v = 0; v < engine->variants; v++) {
-        multiply_rows(context, weights[v], rows, v, logits);
+        sam_forward_multiply_tile(engine, room, &tile, v, context->columns, logits, product_stride(context));
         for (size_t c = 0; c < context->live->count; c++) {
             size_t at = (v * context->tiles + index) * context->columns + c;
             float top = -INFINITY, sum = 0;
@@ -136,7 +129,7 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
     const sam_batch *batch = engine->pass->batch;
     head_context context = {.engine = engine, .live = live, .columns = sam_padded(live->count)};
     context.vocabulary = config->vocabulary;
-    context.output = output_of(engine->model);
+    context.output = (sam_product){.tensor = output_of(engine->model), .bias = SAM_NO_TENSOR};
     context.tile_rows = sam_forward_tile_rows(engine->kernels, engine->variants, config->hidden);
     context.place = sam_alloc(batch->score_count, sizeof *context.place);
     context.products = sam_alloc_aligned(sam_pool_threads(engine->pool) * context.tile_rows,
@@ -150,6 +143,7 @@ sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error 
                                        .pack = true,
                                        .x = SAM_ACT_NORMED};
         sam_forward_columns(engine, &leave, context.columns);
+        sam_low_rank_prepare(engine, &context.output, 1, context.columns);
         sam_forward_share(engine, SAM_PHASE_PRODUCTS, batch->score_count, score_target, &context);
         bool any = false;
         for (size_t i = 0; i < batch->score_count; i++)

@@ -3,7 +3,7 @@
  *     const sam_kernels *kernels;
  *     sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err);      // NULL: the best that runs here
  *     kernels->pack(x, k, columns, stride, packed);
- *     kernels->narrow(w, rows * k, narrow);
+ *     kernels->narrow(w, rows, k, narrow);
  *     kernels->multiply(narrow, rows, k, packed, columns, y, stride);
  *
  * Activations are feature-major: element (feature f, token t) lies at x[f * stride + t], so that every loop runs over
@@ -76,6 +76,9 @@ typedef struct sam_kernels {
     size_t (*narrow_bytes)(size_t rows, size_t k);
     void (*narrow)(const float *w, size_t rows, size_t k, void *out);
     void (*multiply)(const void *w, size_t rows, size_t k, const void *packed, size_t columns, float *y, size_t stride);
+    /* The same in floats of any kernel, x[k][stride] as it lies: for a w of some tens of rows. */
+    void (*multiply_small)(const float *w, size_t rows, size_t k, const float *x, size_t columns, size_t stride,
+                           float *y);
     /* The same multiply-adds, `rounds` times over a tile that never leaves the registers: returns how many floating
      * point operations it did. What multiply could reach if loads, stores and edges cost nothing. NULL where the
      * instructions are not ours to name (openblas, reference). */

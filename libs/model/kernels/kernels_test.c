@@ -121,6 +121,35 @@ static void products_agree_with_the_reference(void **state)
     for_each_set(check_products);
 }
 
+static void check_small_product(const sam_kernels *set, size_t size, size_t columns)
+{
+    size_t stride = columns + SAM_COLUMNS_SLACK;
+    float *w = random_floats(size * size), *x = random_floats(size * stride), *y = random_floats(size * stride);
+    float *expected = random_floats(size * stride);
+    set->multiply_small(w, size, size, x, columns, stride, y);
+    sam_kernels_reference.multiply_small(w, size, size, x, columns, stride, expected);
+    for (size_t r = 0; r < size; r++)
+        for (size_t c = 0; c < columns; c++)
+            expect_close(set, "a small product", y[r * stride + c], expected[r * stride + c], 2e-6f * (float)size);
+    float *const all[] = {w, x, y, expected};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        sam_free(all[i]);
+}
+
+static void check_small_products(const sam_kernels *set)
+{
+    static const size_t SIZES[] = {1, 4, 8, 13, 32}, COLUMNS[] = {16, 48, 64, 80, 208};
+    for (size_t s = 0; s < sizeof SIZES / sizeof SIZES[0]; s++)
+        for (size_t c = 0; c < sizeof COLUMNS / sizeof COLUMNS[0]; c++)
+            check_small_product(set, SIZES[s], COLUMNS[c]);
+}
+
+static void small_products_are_in_float32_with_every_kernel(void **state)
+{
+    (void)state;
+    for_each_set(check_small_products);
+}
+
 /* One column alone, and the same column among others and with more rows: the same bits. */
 static void check_neighbours(const sam_kernels *set)
 {
@@ -368,6 +397,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_agree_with_the_reference),
+        cmocka_unit_test(small_products_are_in_float32_with_every_kernel),
         cmocka_unit_test(a_product_does_not_depend_on_its_neighbours),
         cmocka_unit_test(a_product_writes_no_row_beyond_its_own),
         cmocka_unit_test(a_peak_counts_what_it_does),

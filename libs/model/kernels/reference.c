@@ -43,6 +43,18 @@ static void multiply(const void *w, size_t rows, size_t k, const void *packed, s
         }
 }
 
+static void multiply_small(const float *w, size_t rows, size_t k, const float *x, size_t columns, size_t stride,
+                           float *y)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++) {
+            float sum = 0;
+            for (size_t i = 0; i < k; i++)
+                sum += w[r * k + i] * x[i * stride + c];
+            y[r * stride + c] = sum;
+        }
+}
+
 static float signed_by(float value, const uint64_t *signs, size_t i)
 {
     return (signs[i / 64] >> (i % 64) & 1) != 0 ? -value : value;
@@ -147,6 +159,7 @@ const sam_kernels sam_kernels_reference = {
     .narrow_bytes = narrow_bytes,
     .narrow = narrow,
     .multiply = multiply,
+    .multiply_small = multiply_small,
     .add_signed = add_signed,
     .perturb = perturb,
     .norm = norm,

@@ -147,6 +147,16 @@ static __attribute__((unused)) void f32_multiply(const void *w, size_t rows, siz
     }
 }
 
+static void multiply_small(const float *w, size_t rows, size_t k, const float *x, size_t columns, size_t stride,
+                           float *y)
+{
+    size_t c = 0;
+    for (; c + PANEL <= columns; c += PANEL)
+        f32_panel(w, rows, k, x + c, stride, y + c, stride, TILE_C);
+    for (; c < columns; c += WIDTH)
+        f32_panel(w, rows, k, x + c, stride, y + c, stride, 1);
+}
+
 /* One factor is opaque, so that no round can be left out or merged with its neighbours; TILE_R * TILE_C independent
  * sums hide the latency of each addition. */
 static __attribute__((unused)) double f32_peak(size_t rounds)
@@ -350,4 +360,5 @@ static void add(float *x, const float *y, size_t count)
     .panelled = true, .narrow_bytes = f32_narrow_bytes, .narrow = f32_narrow, .multiply = f32_multiply,                \
     .peak = f32_peak
 #define VECTOR_STEPS                                                                                                   \
-    .add_signed = add_signed, .perturb = perturb, .norm = norm, .rope = rope, .attend = attend, .gate = gate, .add = add
+    .multiply_small = multiply_small, .add_signed = add_signed, .perturb = perturb, .norm = norm, .rope = rope,        \
+    .attend = attend, .gate = gate, .add = add
