@@ -80,12 +80,6 @@ void sam_put_u8(sam_buffer *buffer, uint8_t value)
     sam_put_bytes(buffer, &value, 1);
 }
 
-void sam_put_u16(sam_buffer *buffer, uint16_t value)
-{
-    uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
-    sam_put_bytes(buffer, bytes, sizeof bytes);
-}
-
 void sam_put_u32(sam_buffer *buffer, uint32_t value)
 {
     uint8_t bytes[4];
@@ -149,12 +143,6 @@ uint8_t sam_get_u8(sam_reader *reader)
     return bytes == NULL ? 0 : bytes[0];
 }
 
-uint16_t sam_get_u16(sam_reader *reader)
-{
-    const uint8_t *bytes = sam_get_bytes(reader, 2);
-    return bytes == NULL ? 0 : sam_load_u16(bytes);
-}
-
 uint32_t sam_get_u32(sam_reader *reader)
 {
     const uint8_t *bytes = sam_get_bytes(reader, 4);
@@ -165,14 +153,6 @@ uint64_t sam_get_u64(sam_reader *reader)
 {
     const uint8_t *bytes = sam_get_bytes(reader, 8);
     return bytes == NULL ? 0 : sam_load_u64(bytes);
-}
-
-float sam_get_f32(sam_reader *reader)
-{
-    uint32_t bits = sam_get_u32(reader);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 uint64_t sam_get_varint(sam_reader *reader)
@@ -207,14 +187,9 @@ int64_t sam_get_zigzag(sam_reader *reader)
     return (int64_t)(value >> 1) ^ ((value & 1) != 0 ? -1 : 0);
 }
 
-uint16_t sam_load_u16(const uint8_t *bytes)
-{
-    return (uint16_t)(bytes[0] | bytes[1] << 8);
-}
-
 uint32_t sam_load_u32(const uint8_t *bytes)
 {
-    return (uint32_t)sam_load_u16(bytes) | (uint32_t)sam_load_u16(bytes + 2) << 16;
+    return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
 uint64_t sam_load_u64(const uint8_t *bytes)

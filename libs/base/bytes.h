@@ -31,7 +31,6 @@ void sam_put_bytes(sam_buffer *buffer, const void *bytes, size_t count);
 void sam_put_text(sam_buffer *buffer, const char *text); /* without its NUL */
 void sam_put_format(sam_buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sam_put_u8(sam_buffer *buffer, uint8_t value);
-void sam_put_u16(sam_buffer *buffer, uint16_t value);
 void sam_put_u32(sam_buffer *buffer, uint32_t value);
 void sam_put_u64(sam_buffer *buffer, uint64_t value);
 void sam_put_f32(sam_buffer *buffer, float value);
@@ -48,15 +47,12 @@ sam_reader sam_reader_of(const void *bytes, size_t length);
 size_t sam_reader_left(const sam_reader *reader);
 const uint8_t *sam_get_bytes(sam_reader *reader, size_t count); /* borrowed; NULL when not there */
 uint8_t sam_get_u8(sam_reader *reader);
-uint16_t sam_get_u16(sam_reader *reader);
 uint32_t sam_get_u32(sam_reader *reader);
 uint64_t sam_get_u64(sam_reader *reader);
-float sam_get_f32(sam_reader *reader);
 uint64_t sam_get_varint(sam_reader *reader);   /* LEB128; refuses longer forms of the same number */
 uint32_t sam_get_varint32(sam_reader *reader); /* fails where it is larger */
 int64_t sam_get_zigzag(sam_reader *reader);
 
-uint16_t sam_load_u16(const uint8_t *bytes);
 uint32_t sam_load_u32(const uint8_t *bytes);
 uint64_t sam_load_u64(const uint8_t *bytes);
 void sam_store_u32(uint8_t *bytes, uint32_t value);

@@ -16,23 +16,21 @@ static void what_is_put_is_read_back(void **state)
     (void)state;
     sam_buffer out = {0};
     sam_put_u8(&out, 0xfe);
-    sam_put_u16(&out, 0xabcd);
     sam_put_u32(&out, 0x12345678);
     sam_put_u64(&out, 0x0123456789abcdefu);
     sam_put_f32(&out, -0.5f);
     sam_put_text(&out, "ab");
     sam_put_format(&out, "%d-%s", 7, "x");
-    static const uint8_t WANTED[] = {0xfe, 0xcd, 0xab, 0x78, 0x56, 0x34, 0x12, 0xef, 0xcd, 0xab, 0x89, 0x67,
-                                     0x45, 0x23, 0x01, 0,    0,    0,    0xbf, 'a',  'b',  '7',  '-',  'x'};
+    static const uint8_t WANTED[] = {0xfe, 0x78, 0x56, 0x34, 0x12, 0xef, 0xcd, 0xab, 0x89, 0x67, 0x45,
+                                     0x23, 0x01, 0,    0,    0,    0xbf, 'a',  'b',  '7',  '-',  'x'};
     assert_false(out.failed);
     assert_int_equal(out.length, sizeof WANTED);
     assert_memory_equal(out.bytes, WANTED, sizeof WANTED);
     sam_reader in = sam_reader_of(out.bytes, out.length);
     assert_int_equal(sam_get_u8(&in), 0xfe);
-    assert_int_equal(sam_get_u16(&in), 0xabcd);
     assert_int_equal(sam_get_u32(&in), 0x12345678);
     assert_int_equal(sam_get_u64(&in), 0x0123456789abcdefu);
-    assert_true(sam_get_f32(&in) == -0.5f);
+    assert_int_equal(sam_get_u32(&in), 0xbf000000); /* -0.5f */
     assert_memory_equal(sam_get_bytes(&in, 5), "ab7-x", 5);
     assert_int_equal(sam_reader_left(&in), 0);
     assert_false(in.failed);
@@ -43,13 +41,12 @@ static void what_is_put_is_read_back(void **state)
 static void a_reader_never_runs_past_its_end(void **state)
 {
     (void)state;
-    for (size_t length = 0; length < 15; length++) {
+    for (size_t length = 0; length < 13; length++) {
         uint8_t *bytes = malloc(length == 0 ? 1 : length);
         assert_non_null(bytes);
         memset(bytes, 0x11, length);
         sam_reader in = sam_reader_of(bytes, length);
         (void)sam_get_u8(&in);
-        (void)sam_get_u16(&in);
         (void)sam_get_u32(&in);
         (void)sam_get_u64(&in);
         assert_true(in.failed);

@@ -170,11 +170,38 @@ static sam_status apply_flag(const sam_command *command, int argc, char **argv, 
     return set(option, argv[*at], "--", err);
 }
 
+static void print_default(const sam_option *option)
+{
+    if (option->kind == SAM_OPTION_TEXT && *(const char *const *)option->target != NULL)
+        printf(" [%s]", *(const char *const *)option->target);
+    else if (option->kind == SAM_OPTION_COUNT)
+        printf(" [%llu]", (unsigned long long)*(const uint64_t *)option->target);
+    else if (option->kind == SAM_OPTION_NUMBER)
+        printf(" [%g]", *(const double *)option->target);
+}
+
+static void print_help(const sam_command *command)
+{
+    printf("usage: %s%s%s [options]\n\n%s\n\n", command->name, command->synopsis[0] == 0 ? "" : " ", command->synopsis,
+           command->about);
+    for (const sam_option *option = command->options; option->name != NULL; option++) {
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", option->name, option->value_name == NULL ? "" : " ",
+                 option->value_name == NULL ? "" : option->value_name);
+        printf("  %-24s %s", left, option->help);
+        print_default(option);
+        printf("\n");
+    }
+    printf("  %-24s %s\n  %-24s %s\n", "--config FILE", "read options from FILE, lines \"name = value\"", "--help",
+           "show this and exit");
+    printf("\nEach option can also be set in the environment: --name is SAMARA_NAME. In [brackets]: what holds now.\n");
+}
+
 sam_status sam_options_parse(const sam_command *command, int argc, char **argv, int *rest, sam_error *err)
 {
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            sam_options_print_help(command);
+            print_help(command);
             return sam_fail(err, SAM_CANCELLED, "help was printed");
         }
     }
@@ -194,31 +221,4 @@ sam_status sam_options_parse(const sam_command *command, int argc, char **argv, 
     }
     *rest = at < argc ? at : argc;
     return status;
-}
-
-static void print_default(const sam_option *option)
-{
-    if (option->kind == SAM_OPTION_TEXT && *(const char *const *)option->target != NULL)
-        printf(" [%s]", *(const char *const *)option->target);
-    else if (option->kind == SAM_OPTION_COUNT)
-        printf(" [%llu]", (unsigned long long)*(const uint64_t *)option->target);
-    else if (option->kind == SAM_OPTION_NUMBER)
-        printf(" [%g]", *(const double *)option->target);
-}
-
-void sam_options_print_help(const sam_command *command)
-{
-    printf("usage: %s%s%s [options]\n\n%s\n\n", command->name, command->synopsis[0] == 0 ? "" : " ", command->synopsis,
-           command->about);
-    for (const sam_option *option = command->options; option->name != NULL; option++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", option->name, option->value_name == NULL ? "" : " ",
-                 option->value_name == NULL ? "" : option->value_name);
-        printf("  %-24s %s", left, option->help);
-        print_default(option);
-        printf("\n");
-    }
-    printf("  %-24s %s\n  %-24s %s\n", "--config FILE", "read options from FILE, lines \"name = value\"", "--help",
-           "show this and exit");
-    printf("\nEach option can also be set in the environment: --name is SAMARA_NAME. In [brackets]: what holds now.\n");
 }

@@ -45,6 +45,5 @@ typedef struct sam_command {
 } sam_command;
 
 sam_status sam_options_parse(const sam_command *command, int argc, char **argv, int *rest, sam_error *err);
-void sam_options_print_help(const sam_command *command);
 
 #endif

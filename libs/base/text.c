@@ -54,16 +54,6 @@ bool sam_parse_u64(const char *text, uint64_t *value)
     return true;
 }
 
-bool sam_parse_i64(const char *text, int64_t *value)
-{
-    bool negative = *text == '-';
-    uint64_t size;
-    if (!sam_parse_u64(text + negative, &size) || size > (uint64_t)INT64_MAX + negative)
-        return false;
-    *value = (int64_t)(negative ? 0 - size : size);
-    return true;
-}
-
 bool sam_parse_double(const char *text, double *value)
 {
     if (*text == 0 || strspn(text, "+-.0123456789eE") != strlen(text))

@@ -15,7 +15,6 @@
 void sam_hex(char *out, const void *bytes, size_t count);     /* out: 2 * count + 1, lower case */
 bool sam_unhex(uint8_t *out, size_t count, const char *text); /* exactly 2 * count digits, then NUL */
 bool sam_parse_u64(const char *text, uint64_t *value);
-bool sam_parse_i64(const char *text, int64_t *value);
 bool sam_parse_double(const char *text, double *value); /* finite, whole text, "C" locale */
 
 /* Length of the valid UTF-8 sequence at `text` (1-4) and its code point, or 0 where the bytes are not UTF-8. */

@@ -77,28 +77,6 @@ static void whole_numbers_are_strict(void **state)
     assert_int_equal(value, 7);
 }
 
-static void signed_numbers_reach_both_ends(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        bool good;
-        int64_t value;
-    } CASES[] = {{"9223372036854775807", true, INT64_MAX},
-                 {"-9223372036854775808", true, INT64_MIN},
-                 {"9223372036854775808", false, 0},
-                 {"-9223372036854775809", false, 0},
-                 {"-0", true, 0},
-                 {"-", false, 0},
-                 {"--1", false, 0},
-                 {"+1", false, 0}};
-    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
-        int64_t value = 0;
-        assert_int_equal(sam_parse_i64(CASES[i].text, &value), CASES[i].good);
-        assert_true(value == CASES[i].value);
-    }
-}
-
 static void real_numbers_are_finite_and_whole_text(void **state)
 {
     (void)state;
@@ -130,7 +108,6 @@ int main(void)
         cmocka_unit_test(every_code_point_comes_back_from_utf8),
         cmocka_unit_test(bytes_that_are_not_utf8_are_refused),
         cmocka_unit_test(whole_numbers_are_strict),
-        cmocka_unit_test(signed_numbers_reach_both_ends),
         cmocka_unit_test(real_numbers_are_finite_and_whole_text),
         cmocka_unit_test(hexadecimal_is_exact_in_length_and_digits),
     };

@@ -52,8 +52,6 @@ static sam_http_next give_file(sam_http_request *request, void *user)
 static sam_http_next wait_long(sam_http_request *request, void *user)
 {
     (void)user;
-    if (sam_http_attempt(request) > 0)
-        return sam_http_answer_empty(request, 204);
     return sam_http_wait(request, 20000);
 }
 

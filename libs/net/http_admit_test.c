@@ -45,11 +45,17 @@ static sam_http_next name_caller(sam_http_request *request, void *user)
     return sam_http_answer_bytes(request, 200, "text/plain", text, (size_t)length);
 }
 
+static void ignore_end(void *state)
+{
+    (void)state;
+}
+
 static sam_http_next wait_for_news(sam_http_request *request, void *user)
 {
     stage *now = user;
-    if (sam_http_wake_of(request) == SAM_HTTP_RESUMED)
+    if (sam_http_state(request) != NULL)
         return sam_http_answer_empty(request, 204);
+    sam_http_at_end(request, ignore_end, now);
     atomic_store(&now->ticket, sam_http_ticket_of(request));
     return sam_http_wait(request, 60000);
 }

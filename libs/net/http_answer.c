@@ -4,15 +4,11 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define BLOCK_BYTES ((size_t)256 * 1024)
 
@@ -354,48 +350,4 @@ sam_http_next sam_http_answer_content(sam_http_request *request, const sam_http_
         break;
     }
     return send_content(request, content, 200, 0, content->size);
-}
-
-/* ---- files ---- */
-
-static sam_status read_file(void *user, uint64_t offset, size_t length, uint8_t *out, sam_error *err)
-{
-    int fd = *(int *)user;
-    while (length > 0) {
-        ssize_t count = pread(fd, out, length, (off_t)offset);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count < 0)
-            return sam_fail_errno(err, SAM_IO, errno, "cannot read the file");
-        if (count == 0)
-            return sam_fail(err, SAM_IO, "the file became shorter while it was sent");
-        out += count;
-        offset += (uint64_t)count;
-        length -= (size_t)count;
-    }
-    return SAM_OK;
-}
-
-static void close_file(void *user)
-{
-    close(*(int *)user);
-    sam_free(user);
-}
-
-sam_http_next sam_http_answer_file(sam_http_request *request, const char *path, const char *type, const char *etag)
-{
-    struct stat info;
-    int *fd = sam_alloc(1, sizeof *fd);
-    if (fd == NULL)
-        return give(request, 500, NULL, NULL);
-    *fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (*fd < 0 || fstat(*fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        if (*fd >= 0)
-            close(*fd);
-        sam_free(fd);
-        return sam_http_answer_fail(request, SAM_NOT_FOUND, "%s: no such file is served", request->path);
-    }
-    sam_http_content content = {
-        .type = type, .etag = etag, .size = (uint64_t)info.st_size, .read = read_file, .close = close_file, .user = fd};
-    return sam_http_answer_content(request, &content);
 }

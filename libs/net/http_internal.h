@@ -55,7 +55,6 @@ struct sam_http_request {
     pair parameters[MAX_PARAMETERS];
     size_t parameter_count;
     sam_caller caller;
-    char peer[64];
 
     sam_buffer body;
     size_t max_body;
@@ -70,7 +69,7 @@ struct sam_http_request {
 
     void *state;
     void (*at_end)(void *state);
-    unsigned attempt;
+    bool called;      /* the handler was */
     uint32_t wait_ms; /* what the handler asked for */
     bool watched;     /* it waits with a deadline, and the client's going away ends it */
 
@@ -80,7 +79,6 @@ struct sam_http_request {
         bool suspended;      /* libmicrohttpd has it aside, and it is in one of the lists */
         bool resume_pending; /* a resume came while the handler ran */
         bool gone;           /* the client hung up */
-        sam_http_wake wake;  /* why the handler is called next */
         uint64_t deadline_ms;
         waiting_list *list;
         struct sam_http_request *earlier, *later;

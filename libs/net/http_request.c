@@ -3,19 +3,11 @@
 
 #include "base/text.h"
 
-#include <netdb.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 const char *sam_http_method(const sam_http_request *request)
 {
     return request->method;
-}
-
-const char *sam_http_path(const sam_http_request *request)
-{
-    return request->path;
 }
 
 static const char *find(const pair *pairs, size_t count, const char *name)
@@ -60,21 +52,6 @@ sam_status sam_http_body_json(const sam_http_request *request, json_t **value, s
     return SAM_OK;
 }
 
-const char *sam_http_peer(sam_http_request *request)
-{
-    if (request->peer[0] != 0)
-        return request->peer;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    char host[46] = "", port[6] = "";
-    if (info == NULL || info->client_addr == NULL ||
-        getnameinfo(info->client_addr, sizeof(struct sockaddr_storage), host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return "unknown";
-    snprintf(request->peer, sizeof request->peer, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
-    return request->peer;
-}
-
 sam_status sam_http_query_u64(const sam_http_request *request, const char *name, uint64_t fallback, uint64_t most,
                               uint64_t *value, sam_error *err)
 {
@@ -109,16 +86,6 @@ sam_http_next sam_http_await(sam_http_request *request)
 {
     request->watched = false;
     return SAM_HTTP_SUSPEND;
-}
-
-sam_http_wake sam_http_wake_of(const sam_http_request *request)
-{
-    return request->waiting.wake;
-}
-
-unsigned sam_http_attempt(const sam_http_request *request)
-{
-    return request->attempt;
 }
 
 void *sam_http_state(const sam_http_request *request)

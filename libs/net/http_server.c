@@ -187,7 +187,7 @@ static turn next_turn(sam_http_request *request)
     turn next = TURN_HANDLER;
     if (request->waiting.gone)
         next = TURN_GONE;
-    else if (request->server->stopping && request->attempt > 0)
+    else if (request->server->stopping && request->called)
         next = TURN_STOPPING;
     request->waiting.resume_pending = false; /* the handler is about to see what that resume was about */
     pthread_mutex_unlock(&request->server->lock);
@@ -205,7 +205,7 @@ static enum MHD_Result answer_request(sam_http_request *request)
             break;
         }
         bool answered = request->route->handler(request, request->route->user) == SAM_HTTP_ANSWERED;
-        request->attempt++;
+        request->called = true;
         if (answered)
             break;
         if (sam_http_suspend(request))

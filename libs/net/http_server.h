@@ -22,7 +22,7 @@
  *     ...
  *     sam_http_resume(server, ticket);                        // any thread, any time before stop returns
  *
- * After a resume, or when the time is over, the handler is called again (sam_http_wake_of tells why). A resume that
+ * After a resume, or when the time is over, the handler is called again. A resume that
  * comes before the handler has returned is not lost, and a ticket of a request that has ended does nothing, so the
  * two sides need no lock between them. When the client goes away while its request waits, the handler is not called
  * again; only what it left with sam_http_at_end is. A client that shuts down its sending side counts as gone.
@@ -104,13 +104,11 @@ size_t sam_http_server_waiting(sam_http_server *server); /* requests suspended a
 
 /* ---- the request ---- */
 const char *sam_http_method(const sam_http_request *request);
-const char *sam_http_path(const sam_http_request *request);                        /* as sent, without the query */
 const char *sam_http_parameter(const sam_http_request *request, const char *name); /* decoded; NULL: not in pattern */
 const char *sam_http_query(const sam_http_request *request, const char *name);     /* decoded, the first; or NULL */
 const char *sam_http_header(const sam_http_request *request, const char *name);    /* any case; or NULL */
 const uint8_t *sam_http_body(const sam_http_request *request, size_t *length);     /* never NULL */
 sam_status sam_http_body_json(const sam_http_request *request, json_t **value, sam_error *err);
-const char *sam_http_peer(sam_http_request *request); /* "127.0.0.1:50000" */
 /* Number in the query, or `fallback` where it is absent; INVALID where it is no number or above `most`. */
 sam_status sam_http_query_u64(const sam_http_request *request, const char *name, uint64_t fallback, uint64_t most,
                               uint64_t *value, sam_error *err);
@@ -118,8 +116,6 @@ sam_status sam_http_query_u64(const sam_http_request *request, const char *name,
 const sam_caller *sam_http_caller(const sam_http_request *request);
 
 /* ---- waiting ---- */
-typedef enum sam_http_wake { SAM_HTTP_FIRST, SAM_HTTP_RESUMED, SAM_HTTP_EXPIRED } sam_http_wake;
-
 sam_http_ticket sam_http_ticket_of(const sam_http_request *request); /* never 0 */
 sam_http_next sam_http_wait(sam_http_request *request, uint32_t timeout_ms);
 /* Waits for a resume that is sure to come soon: without a deadline, and without a look at whether the client is still
@@ -127,10 +123,8 @@ sam_http_next sam_http_wait(sam_http_request *request, uint32_t timeout_ms);
 sam_http_next sam_http_await(sam_http_request *request);
 void sam_http_resume(sam_http_server *server, sam_http_ticket ticket);
 void sam_http_resume_many(sam_http_server *server, const sam_http_ticket *tickets, size_t count);
-sam_http_wake sam_http_wake_of(const sam_http_request *request);
-unsigned sam_http_attempt(const sam_http_request *request); /* 0 at the first call of the handler */
 
-/* The handler's own pointer, NULL at first, kept from attempt to attempt. `at_end` gets it exactly once, on a server
+/* The handler's own pointer, NULL at first, kept from call to call. `at_end` gets it exactly once, on a server
  * thread: when the answer was sent, the client went away, or the server stops. */
 void *sam_http_state(const sam_http_request *request);
 void sam_http_at_end(sam_http_request *request, void (*at_end)(void *state), void *state);
@@ -166,7 +160,5 @@ typedef struct sam_http_content {
 } sam_http_content;
 
 sam_http_next sam_http_answer_content(sam_http_request *request, const sam_http_content *content);
-/* A file as content; 404 when it is not there. The etag must change when the file does. */
-sam_http_next sam_http_answer_file(sam_http_request *request, const char *path, const char *type, const char *etag);
 
 #endif

@@ -35,10 +35,18 @@ typedef struct service {
 
 static service shared;
 
-static void count_end(void *state)
+static void count_end(void *deadline)
 {
-    (void)state;
+    sam_free(deadline);
     atomic_fetch_add(&shared.ended, 1);
+}
+
+static uint64_t *deadline_in(uint64_t ms)
+{
+    uint64_t *deadline = sam_alloc(1, sizeof *deadline);
+    assert_non_null(deadline);
+    *deadline = sam_monotonic_ms() + ms;
+    return deadline;
 }
 
 static sam_http_next echo(sam_http_request *request, void *user)
@@ -92,17 +100,16 @@ static sam_http_next wait_for_news(sam_http_request *request, void *user)
     if (sam_http_query_u64(request, "ms", 60000, 600000, &ms, &err) != SAM_OK)
         return sam_http_answer_error(request, &err);
     atomic_fetch_add(&shared.calls, 1);
-    switch (sam_http_wake_of(request)) {
-    case SAM_HTTP_RESUMED:
-        atomic_fetch_add(&shared.resumed, 1);
-        return sam_http_answer_bytes(request, 200, "text/plain", "news", 4);
-    case SAM_HTTP_EXPIRED:
+    const uint64_t *until = sam_http_state(request);
+    if (until != NULL && sam_monotonic_ms() >= *until) {
         atomic_fetch_add(&shared.expired, 1);
         return sam_http_answer_empty(request, 204);
-    case SAM_HTTP_FIRST:
-        break;
     }
-    sam_http_at_end(request, count_end, &shared);
+    if (until != NULL) {
+        atomic_fetch_add(&shared.resumed, 1);
+        return sam_http_answer_bytes(request, 200, "text/plain", "news", 4);
+    }
+    sam_http_at_end(request, count_end, deadline_in(ms));
     pthread_mutex_lock(&shared.lock);
     if (shared.ticket_count < CROWD)
         shared.tickets[shared.ticket_count++] = sam_http_ticket_of(request);
@@ -114,7 +121,7 @@ static sam_http_next wait_for_news(sam_http_request *request, void *user)
 static sam_http_next resumed_too_early(sam_http_request *request, void *user)
 {
     (void)user;
-    if (sam_http_attempt(request) < 3) {
+    if (atomic_fetch_add(&shared.calls, 1) < 3) {
         sam_http_resume(shared.server, sam_http_ticket_of(request));
         return sam_http_wait(request, 60000);
     }

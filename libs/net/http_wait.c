@@ -55,7 +55,7 @@ int sam_http_socket_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
-static void wake(sam_http_server *server, sam_http_request *request, sam_http_wake why)
+static void wake(sam_http_server *server, sam_http_request *request)
 {
     if (!request->waiting.suspended) {
         request->waiting.resume_pending = true;
@@ -65,7 +65,6 @@ static void wake(sam_http_server *server, sam_http_request *request, sam_http_wa
         (void)epoll_ctl(server->epoll, EPOLL_CTL_DEL, sam_http_socket_of(request->connection), NULL);
     list_remove(request);
     request->waiting.suspended = false;
-    request->waiting.wake = why;
     server->suspended--;
     MHD_resume_connection(request->connection);
 }
@@ -146,7 +145,7 @@ void sam_http_resume_many(sam_http_server *server, const sam_http_ticket *ticket
     for (size_t i = 0; i < count; i++) {
         sam_http_request *request = find(server, tickets[i]);
         if (request != NULL)
-            wake(server, request, SAM_HTTP_RESUMED);
+            wake(server, request);
     }
     pthread_mutex_unlock(&server->lock);
 }
@@ -154,9 +153,9 @@ void sam_http_resume_many(sam_http_server *server, const sam_http_ticket *ticket
 void sam_http_resume_all(sam_http_server *server)
 {
     while (server->watched.earliest != NULL)
-        wake(server, server->watched.earliest, SAM_HTTP_RESUMED);
+        wake(server, server->watched.earliest);
     while (server->unwatched.earliest != NULL)
-        wake(server, server->unwatched.earliest, SAM_HTTP_RESUMED);
+        wake(server, server->unwatched.earliest);
 }
 
 /* Into the list by deadline, and under the eye of the watcher. */
@@ -176,7 +175,6 @@ bool sam_http_suspend(sam_http_request *request)
     bool at_once = request->waiting.resume_pending || server->stopping;
     if (at_once) {
         request->waiting.resume_pending = false;
-        request->waiting.wake = SAM_HTTP_RESUMED;
     } else {
         request->waiting.suspended = true;
         request->waiting.deadline_ms = 0;
@@ -210,7 +208,7 @@ static int expire(sam_http_server *server)
     uint64_t now = sam_monotonic_ms();
     const waiting_list *list = &server->watched;
     while (list->earliest != NULL && list->earliest->waiting.deadline_ms <= now)
-        wake(server, list->earliest, SAM_HTTP_EXPIRED);
+        wake(server, list->earliest);
     if (list->earliest == NULL)
         return -1;
     uint64_t left = list->earliest->waiting.deadline_ms - now;
@@ -231,7 +229,7 @@ static void take_event(sam_http_server *server, const struct epoll_event *event)
     sam_http_request *request = event->data.u64 == WAKE_UP ? NULL : find(server, event->data.u64);
     if (request != NULL && request->waiting.suspended) {
         request->waiting.gone = true;
-        wake(server, request, SAM_HTTP_RESUMED);
+        wake(server, request);
     }
 }
 

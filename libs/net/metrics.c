@@ -325,20 +325,6 @@ void sam_metric_observe(sam_metric *metric, double value, const char *const *val
     pthread_mutex_unlock(&metric->owner->lock);
 }
 
-void sam_metric_forget(sam_metric *metric, const char *const *values)
-{
-    series *one = lock_series(metric, values);
-    if (one == NULL)
-        return;
-    sam_free(one->labels);
-    sam_free(one->below);
-    size_t at = (size_t)(one - metric->series);
-    memmove(one, one + 1, (metric->series_count - at - 1) * sizeof *one);
-    metric->series_count--;
-    index_all(metric);
-    pthread_mutex_unlock(&metric->owner->lock);
-}
-
 /* ---- showing ---- */
 
 static void put_number(sam_buffer *out, double value)

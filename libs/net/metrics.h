@@ -41,7 +41,6 @@ sam_metric *sam_metrics_histogram(sam_metrics *metrics, const char *name, const 
 void sam_metric_add(sam_metric *metric, double amount, const char *const *values); /* counter (>= 0), gauge */
 void sam_metric_set(sam_metric *metric, double value, const char *const *values);  /* gauge; counter kept elsewhere */
 void sam_metric_observe(sam_metric *metric, double value, const char *const *values); /* histogram */
-void sam_metric_forget(sam_metric *metric, const char *const *values);                /* a series that has ended */
 
 void sam_metrics_render(sam_metrics *metrics, sam_buffer *out);
 

@@ -67,7 +67,12 @@ static sam_http_next archive(sam_http_request *request, void *user)
     atomic_fetch_add(&asked, 1);
     char path[300];
     test_path(path, sizeof path, &folder, "my_data-1.0.tar.gz");
-    return sam_http_answer_file(request, path, NULL, "a1");
+    sam_file_map file;
+    if (sam_file_map_open(&file, path, NULL) != SAM_OK)
+        return sam_http_answer_fail(request, SAM_NOT_FOUND, "no such archive");
+    sam_http_next next = sam_http_answer_bytes(request, 200, "application/gzip", file.bytes, file.length);
+    sam_file_map_close(&file);
+    return next;
 }
 
 static const sam_http_route ROUTES[] = {

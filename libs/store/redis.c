@@ -44,7 +44,7 @@ struct sam_redis {
     struct sam_redis *next; /* in a pool's idle list */
 };
 
-bool sam_redis_cancelled(const sam_redis *redis)
+static bool cancelled(const sam_redis *redis)
 {
     return redis->cancelled != NULL && redis->cancelled(redis->cancelled_user);
 }
@@ -98,11 +98,6 @@ void sam_redis_close(sam_redis *redis)
     sam_free(redis);
 }
 
-const char *sam_redis_address(const sam_redis *redis)
-{
-    return redis->place.shown;
-}
-
 /* ---- one exchange ---- */
 
 static struct timeval to_timeval(uint32_t ms)
@@ -133,7 +128,7 @@ static sam_status flush_out(sam_redis *redis, sam_error *err)
 static sam_status wait_readable(sam_redis *redis, uint64_t deadline_ms, uint32_t timeout_ms, sam_error *err)
 {
     for (;;) {
-        if (sam_redis_cancelled(redis)) {
+        if (cancelled(redis)) {
             disconnect(redis);
             return sam_fail(err, SAM_CANCELLED,
                             "waiting for Redis at %s was given up because this process was told "
@@ -563,24 +558,6 @@ sam_status sam_redis_words(sam_redis *redis, redisReply **reply, sam_error *err,
         return sam_fail(err, SAM_INTERNAL, "a Redis command of %d words; sam_redis_words takes 1 to %d", count,
                         MAX_WORDS);
     return sam_redis_command(redis, reply, err, count, words, NULL);
-}
-
-sam_status sam_redis_patient(sam_redis *redis, uint32_t patience_ms, redisReply **reply, sam_error *err, int count,
-                             const char *const *words, const size_t *lengths)
-{
-    uint64_t until = sam_monotonic_ms() + patience_ms;
-    for (;;) {
-        sam_status status = sam_redis_command(redis, reply, err, count, words, lengths);
-        bool again = status == SAM_UNAVAILABLE || status == SAM_TIMEOUT;
-        if (!again || sam_monotonic_ms() >= until)
-            return status;
-        if (sam_redis_cancelled(redis))
-            return sam_fail(err, SAM_CANCELLED,
-                            "waiting for Redis at %s was given up because this process was told "
-                            "to stop",
-                            redis->place.shown);
-        sam_sleep_ms(20);
-    }
 }
 
 sam_status sam_redis_ping(sam_redis *redis, sam_error *err)

@@ -13,7 +13,7 @@
  * function may `return redis.error_reply('CONFLICT the run is paused')`), otherwise Redis's own words are mapped
  * (NOAUTH and WRONGPASS: UNAUTHORIZED, NOPERM: FORBIDDEN, NOSCRIPT: NOT_FOUND, LOADING, READONLY, OOM...: UNAVAILABLE,
  * the rest: INVALID). A connection that broke is made anew by the next command, but a command that may have
- * reached Redis is not repeated: only its caller knows whether it may run twice. sam_redis_patient repeats.
+ * reached Redis is not repeated: only its caller knows whether it may run twice.
  * After a failed attempt to connect the next waits 50 ms, doubling to 2 s, with jitter; until then commands fail at
  * once. Thread safety: a connection belongs to one thread at a time; a pool may be shared.
  */
@@ -49,17 +49,12 @@ typedef struct sam_redis_options { /* right when zeroed; texts are copied */
 sam_status sam_redis_open(sam_redis **redis, const sam_redis_options *options, sam_error *err);
 void sam_redis_close(sam_redis *redis);
 sam_status sam_redis_ping(sam_redis *redis, sam_error *err);
-bool sam_redis_cancelled(const sam_redis *redis);      /* what options.cancelled says now */
-const char *sam_redis_address(const sam_redis *redis); /* without password */
 
 /* `lengths` NULL: all words are texts. `*reply` is never NULL after OK, NULL otherwise. */
 sam_status sam_redis_command(sam_redis *redis, redisReply **reply, sam_error *err, int count, const char *const *words,
                              const size_t *lengths);
 /* Words until NULL. */
 sam_status sam_redis_words(sam_redis *redis, redisReply **reply, sam_error *err, ...) __attribute__((sentinel));
-/* As sam_redis_command, but goes on for `patience_ms` while Redis cannot be reached: the command may run twice. */
-sam_status sam_redis_patient(sam_redis *redis, uint32_t patience_ms, redisReply **reply, sam_error *err, int count,
-                             const char *const *words, const size_t *lengths);
 /* One command whose reply may take `timeout_ms` (XREAD BLOCK); `cancelled` ends it early. */
 sam_status sam_redis_command_within(sam_redis *redis, uint32_t timeout_ms, redisReply **reply, sam_error *err,
                                     int count, const char *const *words, const size_t *lengths);
@@ -76,8 +71,8 @@ sam_status sam_redis_batch_run(sam_redis_batch *batch, redisReply *const **repli
 void sam_redis_batch_free(sam_redis_batch *batch);
 
 /* ---- replies, with their types checked; `what` names the command in the sentence. CORRUPT: of another type ---- */
-sam_status sam_redis_integer(const redisReply *reply, const char *what, int64_t *value, sam_error *err);
-sam_status sam_redis_u64(const redisReply *reply, const char *what, uint64_t *value, sam_error *err); /* or its text */
+/* An integer from 0 up, or its text. NOT_FOUND for nil. */
+sam_status sam_redis_u64(const redisReply *reply, const char *what, uint64_t *value, sam_error *err);
 /* NOT_FOUND for nil. Borrowed; a NUL follows the bytes. */
 sam_status sam_redis_bytes(const redisReply *reply, const char *what, const char **bytes, size_t *length,
                            sam_error *err);

@@ -22,14 +22,6 @@ static bool is_text(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_STATUS;
 }
 
-sam_status sam_redis_integer(const redisReply *reply, const char *what, int64_t *value, sam_error *err)
-{
-    if (reply->type != REDIS_REPLY_INTEGER)
-        return wrong_type(reply, what, "an integer", err);
-    *value = reply->integer;
-    return SAM_OK;
-}
-
 sam_status sam_redis_u64(const redisReply *reply, const char *what, uint64_t *value, sam_error *err)
 {
     if (reply->type == REDIS_REPLY_INTEGER && reply->integer >= 0) {

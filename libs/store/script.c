@@ -1,6 +1,5 @@
 #include "store/script.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -94,30 +93,15 @@ static sam_status call(sam_script *script, sam_redis *redis, redisReply **reply,
     return status;
 }
 
-sam_status sam_script_call_patient(sam_script *script, sam_redis *redis, uint32_t patience_ms, redisReply **reply,
-                                   sam_error *err, int keys, const char *const *words, int count, const size_t *lengths)
-{
-    sam_error own = {0};
-    sam_error *failure = err == NULL ? &own : err;
-    evalsha command;
-    *reply = NULL;
-    if (!evalsha_build(&command, keys, words, count, lengths)) {
-        evalsha_free(&command);
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory calling the Redis function %s", script->name);
-    }
-    uint64_t until = sam_monotonic_ms() + patience_ms;
-    sam_status status = call(script, redis, reply, failure, &command);
-    while ((status == SAM_UNAVAILABLE || status == SAM_TIMEOUT) && sam_monotonic_ms() < until &&
-           !sam_redis_cancelled(redis)) {
-        sam_sleep_ms(20);
-        status = call(script, redis, reply, failure, &command);
-    }
-    evalsha_free(&command);
-    return status;
-}
-
 sam_status sam_script_call(sam_script *script, sam_redis *redis, redisReply **reply, sam_error *err, int keys,
                            const char *const *words, int count, const size_t *lengths)
 {
-    return sam_script_call_patient(script, redis, 0, reply, err, keys, words, count, lengths);
+    sam_error own = {0};
+    evalsha command;
+    *reply = NULL;
+    sam_status status = evalsha_build(&command, keys, words, count, lengths)
+                            ? call(script, redis, reply, err == NULL ? &own : err, &command)
+                            : sam_fail(err, SAM_NO_MEMORY, "out of memory calling the Redis function %s", script->name);
+    evalsha_free(&command);
+    return status;
 }

@@ -1,8 +1,11 @@
 /* Lua functions in Redis, called by the SHA-1 of their source; a Redis that lost them gets them again.
  *
- *     static sam_script commit = SAM_SCRIPT("commit", sam_lua_commit);     // the text of commit.lua
- * (cmake/embed.cmake) redisReply *reply; status = sam_script_call(&commit, redis, &reply, err, 1, (const char
- * *[]){"run:7", bytes}, 2, (const size_t[]){5, length});
+ *     static sam_script greet = SAM_SCRIPT("greet", "return 'hello ' .. KEYS[1] .. ARGV[1]");
+ *     redisReply *reply;
+ *     sam_script_call(&greet, redis, &reply, err, 1, (const char *[]){"run:7", "!"}, 2, NULL);
+ *     sam_redis_reply_free(reply);
+ *
+ * cmake/embed.cmake makes such a text from a .lua file.
  *
  * NOSCRIPT (a restart, SCRIPT FLUSH, another server) is answered by loading and calling once more: a script that is
  * not there has not run, so this is safe for any script.
@@ -28,9 +31,4 @@ typedef struct sam_script {
 /* The first `keys` of the `count` words are KEYS, the rest ARGV. `lengths` as in sam_redis_command. */
 sam_status sam_script_call(sam_script *script, sam_redis *redis, redisReply **reply, sam_error *err, int keys,
                            const char *const *words, int count, const size_t *lengths);
-/* Repeats while Redis cannot be reached, as sam_redis_patient: for scripts that may run twice. */
-sam_status sam_script_call_patient(sam_script *script, sam_redis *redis, uint32_t patience_ms, redisReply **reply,
-                                   sam_error *err, int keys, const char *const *words, int count,
-                                   const size_t *lengths);
-
 #endif

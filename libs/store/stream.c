@@ -30,53 +30,6 @@ void sam_stream_id_text(char out[SAM_STREAM_ID_TEXT], sam_stream_id id)
     snprintf(out, SAM_STREAM_ID_TEXT, "%" PRIu64 "-%" PRIu64, id.time, id.sequence);
 }
 
-/* ---- writing ---- */
-
-static bool is_late(sam_status status, const sam_error *err)
-{
-    return status == SAM_INVALID && strstr(err->text, "equal or smaller") != NULL;
-}
-
-sam_status sam_stream_append(sam_redis *redis, const char *key, sam_stream_id id, const sam_stream_field *fields,
-                             size_t field_count, sam_error *err)
-{
-    size_t count = 3 + 2 * field_count;
-    const char **words = sam_alloc(count, sizeof *words);
-    size_t *lengths = sam_alloc(count, sizeof *lengths);
-    char id_text[SAM_STREAM_ID_TEXT];
-    redisReply *reply = NULL;
-    sam_error failure = {0};
-    sam_status status = SAM_NO_MEMORY;
-    if (words == NULL || lengths == NULL || field_count > INT32_MAX / 4) {
-        sam_fail(&failure, status, "out of memory appending to the stream %s", key);
-        goto done;
-    }
-    sam_stream_id_text(id_text, id);
-    const char *head[3] = {"XADD", key, id_text};
-    for (size_t i = 0; i < 3; i++) {
-        words[i] = head[i];
-        lengths[i] = strlen(head[i]);
-    }
-    for (size_t i = 0; i < field_count; i++) {
-        words[3 + 2 * i] = fields[i].name;
-        lengths[3 + 2 * i] = fields[i].name_length;
-        words[4 + 2 * i] = fields[i].value;
-        lengths[4 + 2 * i] = fields[i].value_length;
-    }
-    status = sam_redis_command(redis, &reply, &failure, (int)count, words, lengths);
-    if (is_late(status, &failure))
-        status = sam_fail(&failure, SAM_CONFLICT, "the stream %s already has an entry %s or a later one", key, id_text);
-done:
-    if (status != SAM_OK && err != NULL)
-        *err = failure;
-    sam_redis_reply_free(reply);
-    sam_free(words);
-    sam_free(lengths);
-    return status;
-}
-
-/* ---- reading ---- */
-
 static sam_status fields_of(const redisReply *reply, sam_stream_field *fields, size_t count, sam_error *err)
 {
     for (size_t i = 0; i < count; i++) {
@@ -147,40 +100,6 @@ sam_status sam_stream_read(sam_redis *redis, const char *key, sam_stream_id *cur
     sam_status status = sam_redis_words(redis, &reply, err, "XRANGE", key, after, "+", "COUNT", count, NULL);
     if (status == SAM_OK)
         status = visit_all(reply, cursor, visit, user, seen, err);
-    sam_redis_reply_free(reply);
-    return status;
-}
-
-sam_status sam_stream_follow(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page, uint32_t wait_ms,
-                             sam_stream_visit visit, void *user, size_t *seen, sam_error *err)
-{
-    char after[SAM_STREAM_ID_TEXT], count[12], block[12];
-    redisReply *reply;
-    *seen = 0;
-    sam_stream_id_text(after, *cursor);
-    snprintf(count, sizeof count, "%u", page);
-    snprintf(block, sizeof block, "%u", wait_ms == 0 ? 1 : wait_ms); /* BLOCK 0 is for ever */
-    const char *words[] = {"XREAD", "COUNT", count, "BLOCK", block, "STREAMS", key, after};
-    sam_status status = sam_redis_command_within(redis, wait_ms + 5000, &reply, err, 8, words, NULL);
-    if (status == SAM_OK && reply->type != REDIS_REPLY_NIL) { /* [[key, entries]] */
-        redisReply *const *streams, *const *stream;
-        size_t elements;
-        status = sam_redis_array(reply, "XREAD", 1, &streams, &elements, err);
-        if (status == SAM_OK)
-            status = sam_redis_array(streams[0], "XREAD", 2, &stream, &elements, err);
-        if (status == SAM_OK)
-            status = visit_all(stream[1], cursor, visit, user, seen, err);
-    }
-    sam_redis_reply_free(reply);
-    return status;
-}
-
-sam_status sam_stream_length(sam_redis *redis, const char *key, uint64_t *length, sam_error *err)
-{
-    redisReply *reply;
-    sam_status status = sam_redis_words(redis, &reply, err, "XLEN", key, NULL);
-    if (status == SAM_OK)
-        status = sam_redis_u64(reply, "XLEN", length, err);
     sam_redis_reply_free(reply);
     return status;
 }

@@ -1,9 +1,11 @@
-/* Redis streams: appended with explicit ids, read in pages, followed.
+/* Redis streams, read in pages.
  *
- *     sam_stream_id cursor = {0};                                       // from the beginning
- *     do status = sam_stream_read(redis, "log", &cursor, 512, on_entry, &replica, &seen, err);
- *     while (status == SAM_OK && seen > 0);                             // what is there
- *     for (;;) sam_stream_follow(redis, "log", &cursor, 512, 5000, on_entry, &replica, &seen, err);   // what comes
+ *     sam_stream_id cursor = {0};                                       // from the start
+ *     size_t seen = 0;
+ *     sam_status status;
+ *     do
+ *         status = sam_stream_read(redis, "log", &cursor, 512, on_entry, &replica, &seen, err);
+ *     while (status == SAM_OK && seen > 0);
  *
  * The cursor moves past an entry when `visit` has returned OK for it, so a failed visit is repeated and nothing is
  * skipped. Thread safety: as the connection.
@@ -32,18 +34,9 @@ typedef struct sam_stream_entry {
 
 typedef sam_status (*sam_stream_visit)(void *user, const sam_stream_entry *entry, sam_error *err);
 
-/* CONFLICT when the stream already has this id or a later one. */
-sam_status sam_stream_append(sam_redis *redis, const char *key, sam_stream_id id, const sam_stream_field *fields,
-                             size_t field_count, sam_error *err);
-
 /* At most `page` entries after the cursor. `*seen`: how many were visited; 0: no more at the moment. */
 sam_status sam_stream_read(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page,
                            sam_stream_visit visit, void *user, size_t *seen, sam_error *err);
-/* As read, but waits up to `wait_ms` for a first one; the connection's `cancelled` ends it early. */
-sam_status sam_stream_follow(sam_redis *redis, const char *key, sam_stream_id *cursor, uint32_t page, uint32_t wait_ms,
-                             sam_stream_visit visit, void *user, size_t *seen, sam_error *err);
-
-sam_status sam_stream_length(sam_redis *redis, const char *key, uint64_t *length, sam_error *err);
 const sam_stream_field *sam_stream_field_named(const sam_stream_entry *entry, const char *name); /* NULL: none */
 bool sam_stream_id_parse(sam_stream_id *id, const char *text);
 void sam_stream_id_text(char out[SAM_STREAM_ID_TEXT], sam_stream_id id);

@@ -122,7 +122,9 @@ static void command(int count, const char *const *words, const size_t *lengths)
 {
     redisReply *reply;
     sam_error err = {0};
-    if (sam_redis_patient(redis, 10000, &reply, &err, count, words, lengths) != SAM_OK)
+    for (int i = 0; i < 500 && sam_redis_ping(redis, &err) != SAM_OK; i++) /* it may have been killed just now */
+        sam_sleep_ms(20);
+    if (sam_redis_command(redis, &reply, &err, count, words, lengths) != SAM_OK)
         fail_msg("%s: %s", words[0], err.text);
     sam_redis_reply_free(reply);
 }

@@ -276,7 +276,7 @@ sam_status cli_verify(int argc, char **argv, sam_error *err)
         from->log = argv[rest];
         status = verify(&w, err);
     }
-    cli_found_end(&w.found); /* also of a log that does not hold: what was found before shows where */
+    cli_found_close(&w.found, true); /* also of a log that does not hold: what was found before shows where */
     cli_recheck_free(&w.check);
     cli_examiner_close(&w.examiner);
     return status;

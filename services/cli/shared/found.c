@@ -32,11 +32,6 @@ void cli_found_text(cli_found *found, const char *label, const char *key, const 
     cli_found_say(found, label, key, json_string(text), "%s", text);
 }
 
-void cli_found_count(cli_found *found, const char *label, const char *key, uint64_t count)
-{
-    cli_found_say(found, label, key, json_integer((json_int_t)count), "%llu", (unsigned long long)count);
-}
-
 void cli_found_digest(cli_found *found, const char *label, const char *key, const sam_digest *digest)
 {
     char hex[SAM_DIGEST_HEX];
@@ -44,25 +39,12 @@ void cli_found_digest(cli_found *found, const char *label, const char *key, cons
     cli_found_text(found, label, key, hex);
 }
 
-void cli_found_end(cli_found *found)
+void cli_found_close(cli_found *found, bool good)
 {
-    if (found->object != NULL) {
+    if (good && found->object != NULL) {
         (void)json_dumpf(found->object, stdout, JSON_COMPACT);
         printf("\n");
     }
-    cli_found_drop(found);
-}
-
-void cli_found_drop(cli_found *found)
-{
     json_decref(found->object);
     found->object = NULL;
-}
-
-void cli_found_close(cli_found *found, bool good)
-{
-    if (good)
-        cli_found_end(found);
-    else
-        cli_found_drop(found);
 }

@@ -3,12 +3,12 @@
  *     cli_found found = {.json = asked.json};
  *     cli_found_text(&found, "run", "run", manifest->id_hex);
  *     cli_found_say(&found, "rounds", "rounds", json_integer(200), "200 of %llu", planned);
- *     cli_found_end(&found);
+ *     cli_found_close(&found, status == SAM_OK);
  *     // run           3f61...                        {"run": "3f61...", "rounds": 200}
  *     // rounds        200 of 600
  *
- * Lines are printed at once, the object at the end, so that a command that fails prints no half an object; end also
- * frees. Thread safety: one thread.
+ * Lines are printed at once, the object at the end, so that a command that fails does not print half an object. Thread
+ * safety: one thread.
  */
 #ifndef SAM_CLI_FOUND_H
 #define SAM_CLI_FOUND_H
@@ -29,13 +29,9 @@ void cli_found_say(cli_found *found, const char *label, const char *key, json_t 
     __attribute__((format(printf, 5, 6)));
 
 void cli_found_text(cli_found *found, const char *label, const char *key, const char *text);
-void cli_found_count(cli_found *found, const char *label, const char *key, uint64_t count);
 void cli_found_digest(cli_found *found, const char *label, const char *key, const sam_digest *digest);
 
-void cli_found_end(cli_found *found);  /* prints the object */
-void cli_found_drop(cli_found *found); /* does not; fine after end */
-
-/* Ends where all went well, else drops. */
+/* Prints the object where all went `good`, and frees it. */
 void cli_found_close(cli_found *found, bool good);
 
 #endif
