@@ -121,6 +121,21 @@ static void varints_of_another_form_are_refused(void **state)
     }
 }
 
+static void a_varint_of_32_bits_holds_no_more(void **state)
+{
+    (void)state;
+    static const uint64_t VALUES[] = {0, 127, UINT32_MAX, (uint64_t)UINT32_MAX + 1, UINT64_MAX};
+    for (size_t i = 0; i < sizeof VALUES / sizeof VALUES[0]; i++) {
+        sam_buffer out = {0};
+        sam_put_varint(&out, VALUES[i]);
+        sam_reader in = sam_reader_of(out.bytes, out.length);
+        bool fits = VALUES[i] <= UINT32_MAX;
+        assert_int_equal(sam_get_varint32(&in), fits ? VALUES[i] : 0);
+        assert_int_equal(in.failed, !fits);
+        sam_buffer_free(&out);
+    }
+}
+
 static void a_buffer_without_memory_stays_failed_and_whole(void **state)
 {
     (void)state;
@@ -149,6 +164,7 @@ int main(void)
         cmocka_unit_test(nothing_can_be_put_and_read),
         cmocka_unit_test(varints_take_the_shortest_form_and_come_back),
         cmocka_unit_test(varints_of_another_form_are_refused),
+        cmocka_unit_test(a_varint_of_32_bits_holds_no_more),
         cmocka_unit_test(a_buffer_without_memory_stays_failed_and_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

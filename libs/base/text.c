@@ -40,6 +40,12 @@ bool sam_unhex(uint8_t *out, size_t count, const char *text)
     return true;
 }
 
+bool sam_ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), tail = strlen(end);
+    return length >= tail && strcmp(text + length - tail, end) == 0;
+}
+
 bool sam_parse_u64(const char *text, uint64_t *value)
 {
     uint64_t sum = 0;

@@ -14,6 +14,7 @@
 
 void sam_hex(char *out, const void *bytes, size_t count);     /* out: 2 * count + 1, lower case */
 bool sam_unhex(uint8_t *out, size_t count, const char *text); /* exactly 2 * count digits, then NUL */
+bool sam_ends_with(const char *text, const char *end);
 bool sam_parse_u64(const char *text, uint64_t *value);
 bool sam_parse_double(const char *text, double *value); /* finite, whole text, "C" locale */
 

@@ -51,6 +51,13 @@ static void bytes_that_are_not_utf8_are_refused(void **state)
     assert_true(sam_utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9d\x84\x9e", 10));
 }
 
+static void an_ending_may_be_all_of_a_text(void **state)
+{
+    (void)state;
+    assert_true(sam_ends_with("a.tsv", ".tsv") && sam_ends_with(".tsv", ".tsv") && sam_ends_with("a", ""));
+    assert_false(sam_ends_with("tsv", ".tsv") || sam_ends_with("a.tsv ", ".tsv") || sam_ends_with("", "a"));
+}
+
 static void whole_numbers_are_strict(void **state)
 {
     (void)state;
@@ -107,6 +114,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point_comes_back_from_utf8),
         cmocka_unit_test(bytes_that_are_not_utf8_are_refused),
+        cmocka_unit_test(an_ending_may_be_all_of_a_text),
         cmocka_unit_test(whole_numbers_are_strict),
         cmocka_unit_test(real_numbers_are_finite_and_whole_text),
         cmocka_unit_test(hexadecimal_is_exact_in_length_and_digits),

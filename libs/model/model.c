@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "model/architecture.h"
 #include "model/files/json.h"
 #include "model/files/safetensors.h"
@@ -260,12 +261,6 @@ static sam_status open_safetensors(sam_model *model, const char *weights, sam_er
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* The one .gguf file of a folder, as new memory. */
 static sam_status gguf_of_folder(const char *folder, char **path, sam_error *err)
 {
@@ -274,7 +269,7 @@ static sam_status gguf_of_folder(const char *folder, char **path, sam_error *err
         return sam_fail_errno(err, SAM_IO, errno, "cannot list %s", folder);
     sam_status status = SAM_OK;
     for (struct dirent *entry; status == SAM_OK && (entry = readdir(entries)) != NULL;) {
-        if (!ends_with(entry->d_name, ".gguf"))
+        if (!sam_ends_with(entry->d_name, ".gguf"))
             continue;
         if (*path != NULL)
             status = sam_fail(err, SAM_INVALID, "%s holds several .gguf files; name the one to open", folder);
@@ -313,7 +308,7 @@ static sam_status open_path(sam_model *model, const char *path, sam_error *err)
         return sam_fail_errno(err, errno == ENOENT ? SAM_NOT_FOUND : SAM_IO, errno, "cannot open %s", path);
     if (S_ISDIR(info.st_mode))
         return open_folder(model, path, err);
-    if (!ends_with(path, ".safetensors") && !ends_with(path, ".safetensors.index.json"))
+    if (!sam_ends_with(path, ".safetensors") && !sam_ends_with(path, ".safetensors.index.json"))
         return open_gguf(model, path, err);
     model->folder = sam_path_beside(path, ".");
     return model->folder == NULL ? no_memory(path, err) : open_safetensors(model, path, err);

@@ -4,6 +4,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,20 +14,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length > end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static bool is_zip(const char *name)
 {
-    return ends_with(name, ".zip") || ends_with(name, ".whl");
+    return sam_ends_with(name, ".zip") || sam_ends_with(name, ".whl");
 }
 
 bool sam_archive_is_one(const char *name)
 {
-    return is_zip(name) || ends_with(name, ".tar.gz") || ends_with(name, ".tgz") || ends_with(name, ".tar");
+    return is_zip(name) || sam_ends_with(name, ".tar.gz") || sam_ends_with(name, ".tgz") || sam_ends_with(name, ".tar");
 }
 
 /* Runs a program with its output in `fd` and nothing on its input; its exit code in *code. */

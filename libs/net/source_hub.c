@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -163,12 +164,6 @@ static sam_status fetch(const hub *now, const char *file, const sam_checksum *su
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static bool is_model_file(const char *name)
 {
     static const char *const EXACT[] = {"config.json", "generation_config.json",  "vocab.json",
@@ -178,14 +173,14 @@ static bool is_model_file(const char *name)
     for (size_t i = 0; i < sizeof EXACT / sizeof EXACT[0]; i++)
         if (strcmp(name, EXACT[i]) == 0)
             return true;
-    return strncmp(name, "tokenizer", 9) == 0 || ends_with(name, ".safetensors");
+    return strncmp(name, "tokenizer", 9) == 0 || sam_ends_with(name, ".safetensors");
 }
 
 static size_t count_ending(const hub *now, const char *end, const char **last)
 {
     size_t count = 0;
     for (size_t i = 0; i < now->file_count; i++) {
-        if (strchr(now->files[i], '/') == NULL && ends_with(now->files[i], end)) {
+        if (strchr(now->files[i], '/') == NULL && sam_ends_with(now->files[i], end)) {
             *last = now->files[i];
             count++;
         }

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <curl/curl.h>
@@ -157,9 +158,8 @@ static sam_status get_page(package *now, sam_error *err)
 /* Is `file` this release as a wheel for any platform, or as an sdist? A wheel writes '_' for '-' in its name. */
 static bool is_wanted(const package *now, const char *file, bool wheel)
 {
-    size_t length = strlen(file);
     const char *end = wheel ? "-none-any.whl" : ".tar.gz";
-    if (length <= strlen(end) || strcmp(file + length - strlen(end), end) != 0)
+    if (!sam_ends_with(file, end))
         return false;
     char expected[200], found[200];
     normalize(expected, sizeof expected, now->name, strlen(now->name));

@@ -132,19 +132,13 @@ static sam_status take_bytes(sam_table *table, const void *bytes, size_t length,
     return check_text(table, err);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 static table_format format_of(const sam_table *table)
 {
-    if (ends_with(table->path, ".jsonl"))
+    if (sam_ends_with(table->path, ".jsonl"))
         return FORMAT_JSONL;
-    if (ends_with(table->path, ".tsv"))
+    if (sam_ends_with(table->path, ".tsv"))
         return FORMAT_TSV;
-    if (ends_with(table->path, ".csv"))
+    if (sam_ends_with(table->path, ".csv"))
         return FORMAT_CSV;
     const char *line_end = memchr(table->bytes, '\n', (size_t)(table->end - table->bytes));
     size_t length = (size_t)((line_end == NULL ? table->end : line_end) - table->bytes);

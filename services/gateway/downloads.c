@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "model/export.h"
 #include "run/samlog.h"
 
@@ -186,12 +187,6 @@ static void free_buffer(void *user)
     sam_free(user);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), end_length = strlen(end);
-    return length >= end_length && strcmp(text + length - end_length, end) == 0;
-}
-
 static sam_http_next send_companion(sam_http_request *request, const wanted_file *wanted)
 {
     const sam_model *model;
@@ -211,7 +206,7 @@ static sam_http_next send_companion(sam_http_request *request, const wanted_file
     sam_digest_hex(etag, &digest);
     set_place(request, wanted);
     return sam_http_answer_content(
-        request, &(sam_http_content){.type = ends_with(wanted->file, ".json") ? "application/json" : NULL,
+        request, &(sam_http_content){.type = sam_ends_with(wanted->file, ".json") ? "application/json" : NULL,
                                      .etag = etag,
                                      .size = content->length,
                                      .read = read_buffer,

@@ -2,6 +2,7 @@
 
 #include "base/files.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "model/files/json.h"
 
 #include <inttypes.h>
@@ -318,16 +319,10 @@ static sam_status open_index(sam_safetensors *files, const char *path, sam_error
     return status;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t length = strlen(text), tail = strlen(end);
-    return length >= tail && strcmp(text + length - tail, end) == 0;
-}
-
 /* A folder stands for the index in it, or for model.safetensors. New memory. */
 static char *weights_path(const char *path)
 {
-    if (ends_with(path, ".safetensors") || ends_with(path, ".json"))
+    if (sam_ends_with(path, ".safetensors") || sam_ends_with(path, ".json"))
         return sam_strdup(path);
     char *index = sam_format("%s/model.safetensors.index.json", path);
     if (index == NULL || sam_file_exists(index))
@@ -342,7 +337,7 @@ static sam_status open_path(sam_safetensors *files, const char *path, sam_error 
     if (weights == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "%s: no memory to open it", path);
     sam_status status;
-    if (ends_with(weights, ".json")) {
+    if (sam_ends_with(weights, ".json")) {
         status = open_index(files, weights, err);
     } else {
         status = open_shard(files, sam_strdup(weights), err);

@@ -1,6 +1,7 @@
 #include "cli/train/out_folder.h"
 
 #include "base/files.h"
+#include "base/text.h"
 #include "model/files/json.h"
 
 #include <dirent.h>
@@ -204,9 +205,8 @@ static void for_each_file(cli_out_folder *folder, const char *ending,
     int count = path == NULL ? -1 : scandir(path, &files, NULL, alphasort);
     for (int i = 0; i < count; i++) {
         char name[256];
-        size_t length = strlen(files[i]->d_name), tail = strlen(ending);
-        if (length > tail && strcmp(files[i]->d_name + length - tail, ending) == 0) {
-            snprintf(name, sizeof name, "%.*s", (int)(length - tail), files[i]->d_name);
+        if (sam_ends_with(files[i]->d_name, ending)) {
+            snprintf(name, sizeof name, "%.*s", (int)(strlen(files[i]->d_name) - strlen(ending)), files[i]->d_name);
             each(folder, name, user);
         }
         free(files[i]); /* of libc, as scandir made it */
