@@ -26,6 +26,26 @@ static bool parse_flag(const char *text, bool *value)
     return yes || no;
 }
 
+/* The word of a choice at `choices`, which ends at '|' or NUL. */
+static size_t word_length(const char *choices)
+{
+    return strcspn(choices, "|");
+}
+
+static bool choose(const char *choices, const char *text, unsigned *index)
+{
+    for (unsigned i = 0;; i++) {
+        size_t length = word_length(choices);
+        if (strlen(text) == length && memcmp(choices, text, length) == 0) {
+            *index = i;
+            return true;
+        }
+        if (choices[length] == 0)
+            return false;
+        choices += length + 1;
+    }
+}
+
 static sam_status set(const sam_option *option, const char *text, const char *source, sam_error *err)
 {
     bool good = true;
@@ -46,9 +66,14 @@ static sam_status set(const sam_option *option, const char *text, const char *so
         good = sam_parse_double(text, option->target);
         expected = "a number";
         break;
+    case SAM_OPTION_CHOICE:
+        good = choose(option->value_name, text, option->target);
+        expected = option->value_name;
+        break;
     }
     if (!good)
-        return sam_fail(err, SAM_INVALID, "%s%s: \"%s\" is not %s", source, option->name, text, expected);
+        return sam_fail(err, SAM_INVALID, "%s%s: \"%s\" is not %s%s", source, option->name, text,
+                        option->kind == SAM_OPTION_CHOICE ? "one of " : "", expected);
     return SAM_OK;
 }
 
@@ -170,6 +195,13 @@ static sam_status apply_flag(const sam_command *command, int argc, char **argv, 
     return set(option, argv[*at], "--", err);
 }
 
+static void print_choice(const char *choices, unsigned index)
+{
+    for (; index > 0 && choices[word_length(choices)] != 0; index--)
+        choices += word_length(choices) + 1;
+    printf(" [%.*s]", (int)word_length(choices), choices);
+}
+
 static void print_default(const sam_option *option)
 {
     if (option->kind == SAM_OPTION_TEXT && *(const char *const *)option->target != NULL)
@@ -178,6 +210,8 @@ static void print_default(const sam_option *option)
         printf(" [%llu]", (unsigned long long)*(const uint64_t *)option->target);
     else if (option->kind == SAM_OPTION_NUMBER)
         printf(" [%g]", *(const double *)option->target);
+    else if (option->kind == SAM_OPTION_CHOICE)
+        print_choice(option->value_name, *(const unsigned *)option->target);
 }
 
 static void print_help(const sam_command *command)
@@ -185,10 +219,10 @@ static void print_help(const sam_command *command)
     printf("usage: %s%s%s [options]\n\n%s\n\n", command->name, command->synopsis[0] == 0 ? "" : " ", command->synopsis,
            command->about);
     for (const sam_option *option = command->options; option->name != NULL; option++) {
-        char left[64];
+        char left[128];
         snprintf(left, sizeof left, "--%s%s%s", option->name, option->value_name == NULL ? "" : " ",
                  option->value_name == NULL ? "" : option->value_name);
-        printf("  %-24s %s", left, option->help);
+        printf("  %-24s%s%s", left, strlen(left) > 24 ? "\n                           " : " ", option->help);
         print_default(option);
         printf("\n");
     }

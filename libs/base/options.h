@@ -27,6 +27,7 @@ typedef enum sam_option_kind {
     SAM_OPTION_TEXT,   /* const char * */
     SAM_OPTION_COUNT,  /* uint64_t */
     SAM_OPTION_NUMBER, /* double */
+    SAM_OPTION_CHOICE, /* an enum from 0 up, or unsigned: which of the words in value_name, "bf16|f32" */
 } sam_option_kind;
 
 typedef struct sam_option {

@@ -16,6 +16,7 @@ static struct {
     uint64_t max_threads;
     double rate;
     bool json;
+    enum { ROUND, SQUARE, WIDE } shape;
 } set;
 
 static const sam_option TABLE[] = {
@@ -23,6 +24,7 @@ static const sam_option TABLE[] = {
     {"max-threads", SAM_OPTION_COUNT, &set.max_threads, "N", "threads"},
     {"rate", SAM_OPTION_NUMBER, &set.rate, "R", "a rate"},
     {"json", SAM_OPTION_FLAG, &set.json, NULL, "one JSON object a line"},
+    {"shape", SAM_OPTION_CHOICE, &set.shape, "round|square|wide", "a shape"},
     {0},
 };
 static const sam_command COMMAND = {"samara-test", "", "Tests.", TABLE};
@@ -39,6 +41,7 @@ static int defaults(void **state)
     set.max_threads = 1;
     set.rate = 0.5;
     set.json = false;
+    set.shape = SQUARE;
     return 0;
 }
 
@@ -103,17 +106,38 @@ static void each_form_of_an_option_is_understood(void **state)
     assert_false(set.json);
 }
 
+static void a_choice_is_the_place_of_its_word(void **state)
+{
+    (void)state;
+    static const char *const WORDS[] = {"--shape round", "--shape=square", "--shape wide"};
+    int rest;
+    assert_int_equal(parse("", &rest, NULL), SAM_OK);
+    assert_int_equal(set.shape, SQUARE);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(parse(WORDS[i], &rest, NULL), SAM_OK);
+        assert_int_equal(set.shape, i);
+    }
+}
+
 static void mistakes_on_the_command_line_are_named(void **state)
 {
     (void)state;
     static const struct {
         const char *words, *part;
     } CASES[] = {
-        {"--lisen x", "--lisen"},        {"--listen", "--listen needs a value"},
-        {"--max-threads -1", "\"-1\""},  {"--max-threads 1.5", "max-threads"},
-        {"--rate fast", "not a number"}, {"--json=maybe", "true or false"},
-        {"--no-listen", "--no-listen"},  {"--no-json=true", "--no-json"},
-        {"--config", "--config needs"},  {"--config /nowhere/x", "/nowhere/x"},
+        {"--lisen x", "--lisen"},
+        {"--listen", "--listen needs a value"},
+        {"--max-threads -1", "\"-1\""},
+        {"--max-threads 1.5", "max-threads"},
+        {"--rate fast", "not a number"},
+        {"--json=maybe", "true or false"},
+        {"--no-listen", "--no-listen"},
+        {"--no-json=true", "--no-json"},
+        {"--config", "--config needs"},
+        {"--config /nowhere/x", "/nowhere/x"},
+        {"--shape squar", "squar"},
+        {"--shape=flat", "\"flat\" is not one of round|square|wide"},
+        {"--shape=round|square", "is not one of round|square|wide"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         int rest;
@@ -171,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(flag_beats_environment_beats_file_beats_default, defaults),
         cmocka_unit_test_setup(each_form_of_an_option_is_understood, defaults),
+        cmocka_unit_test_setup(a_choice_is_the_place_of_its_word, defaults),
         cmocka_unit_test_setup(mistakes_on_the_command_line_are_named, defaults),
         cmocka_unit_test_setup(mistakes_in_a_file_are_named_with_their_line, defaults),
         cmocka_unit_test_setup(a_line_too_long_is_refused_rather_than_read_as_two, defaults),

@@ -10,7 +10,8 @@
 #include <string.h>
 
 typedef struct settings {
-    const char *precision, *kernel;
+    const char *kernel;
+    sam_precision precision;
     uint64_t threads, wait_ms;
     sam_worker_options worker;
 } settings;
@@ -26,13 +27,11 @@ static sam_status check(settings *set, sam_error *err)
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
         if (required[i].value == NULL)
             return sam_fail(err, SAM_INVALID, "--%s is missing; see samara-worker --help", required[i].name);
-    if (strcmp(set->precision, "bf16") != 0 && strcmp(set->precision, "f32") != 0)
-        return sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", set->precision);
     if (set->threads > 1024 || set->wait_ms > 3600000)
         return sam_fail(err, SAM_INVALID, "--threads is at most 1024, --wait-ms at most 3600000");
     set->worker.engine = (sam_engine_options){
         .threads = (unsigned)set->threads,
-        .precision = strcmp(set->precision, "bf16") == 0 ? SAM_PRECISION_BF16 : SAM_PRECISION_F32,
+        .precision = set->precision,
         .kernel = set->kernel,
     };
     set->worker.wait_ms = (uint32_t)set->wait_ms;
@@ -41,7 +40,7 @@ static sam_status check(settings *set, sam_error *err)
 
 int main(int argc, char **argv)
 {
-    settings set = {.precision = "bf16", .wait_ms = 20000, .threads = 1, .worker = {.name = "worker"}};
+    settings set = {.precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .worker = {.name = "worker"}};
     const sam_option table[] = {
         {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL[,URL...]",
          "of the ledger, such as http://127.0.0.1:8642, or of several copies: the next is tried when one is away"},
@@ -55,7 +54,7 @@ int main(int argc, char **argv)
          "its own key, made there at first, for runs whose records are signed"},
         {"name", SAM_OPTION_TEXT, &set.worker.name, "TEXT", "name for people"},
         {"threads", SAM_OPTION_COUNT, &set.threads, "N", "threads that compute; 0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &set.precision, "bf16|f32", "of the matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &set.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
         {"kernel", SAM_OPTION_TEXT, &set.kernel, "NAME", "pin one kernel; samara doctor lists them"},
         {"log", SAM_OPTION_TEXT, &set.worker.log, "FILE",
          "keep the run's log there, as .samlog: samara restore takes it; the next start goes on from it"},

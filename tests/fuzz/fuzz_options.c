@@ -52,17 +52,19 @@ static void parse(int argc, char **argv)
         uint64_t count;
         double number;
         bool flag;
+        unsigned choice;
     } set = {.text = "default"};
     const sam_option options[] = {{"text", SAM_OPTION_TEXT, &set.text, "TEXT", "a text"},
                                   {"count", SAM_OPTION_COUNT, &set.count, "N", "a count"},
                                   {"number", SAM_OPTION_NUMBER, &set.number, "X", "a number"},
                                   {"flag", SAM_OPTION_FLAG, &set.flag, NULL, "a flag"},
+                                  {"choice", SAM_OPTION_CHOICE, &set.choice, "a|b", "a choice"},
                                   {0}};
     const sam_command command = {"fuzz", "", "Reads options.", options};
     int rest = 0;
     sam_error err = {0};
     sam_status status = sam_options_parse(&command, argc, argv, &rest, &err);
-    if (status == SAM_OK ? rest < 1 || rest > argc || set.text == NULL : err.text[0] == 0)
+    if (status == SAM_OK ? rest < 1 || rest > argc || set.text == NULL || set.choice > 1 : err.text[0] == 0)
         __builtin_trap();
 }
 

@@ -14,6 +14,11 @@ static const sam_kernels *const ALL[] = {
     &sam_kernels_openblas, &sam_kernels_portable,    &sam_kernels_reference, NULL,
 };
 
+const char *sam_precision_name(sam_precision precision)
+{
+    return precision == SAM_PRECISION_F32 ? "f32" : "bf16";
+}
+
 const sam_kernels *const *sam_kernels_all(void)
 {
     return ALL;

@@ -34,6 +34,9 @@
 #define SAM_COLUMNS_SLACK 32u
 
 typedef enum sam_precision { SAM_PRECISION_F32, SAM_PRECISION_BF16 } sam_precision;
+#define SAM_PRECISION_CHOICES "f32|bf16" /* their names, as of an option (base/options.h) */
+
+const char *sam_precision_name(sam_precision precision);
 
 /* One head of one segment of the batch. Keys: `prefix_count` columns from prefix_first, seen by every query, then
  * `count` columns from `first`, of which a query sees those up to its own. Queries: columns q_first, q_first + 1, ...;

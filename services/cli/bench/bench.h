@@ -4,6 +4,7 @@
  *     samara bench step       one step of training, as a share of that
  *     samara bench catchup    a log of many records, applied at once
  *     samara bench ledger     contributions a second of a ledger and its Redis, and what a worker costs it
+ *     samara bench guards     what hostile workers do to a run, under each guard
  */
 #ifndef SAM_CLI_BENCH_H
 #define SAM_CLI_BENCH_H
@@ -27,11 +28,10 @@ sam_status cli_bench_guards(int argc, char **argv, sam_error *err);
  * tries. Where the kernels do not name their instructions, those of the best that do, of the same precision. */
 double cli_bench_peak_rate(const sam_kernels *kernels, sam_pool *pool);
 
-/* INVALID unless it is bf16 or f32. */
-sam_status cli_bench_precision(const char *name, sam_precision *precision, sam_error *err);
-
 /* A run that trains the top `blocks` blocks (0: all), one slot a round; its manifest is for measuring only. */
 void cli_bench_manifest(sam_manifest *draft, const sam_model *model, uint64_t blocks);
+
+void cli_bench_sort(double *figures, size_t count); /* the median is in the middle then */
 
 /* One JSON object on a line, or "key value" lines. Takes the reference; NULL is memory that is out. */
 sam_status cli_bench_print(json_t *figures, bool as_json, sam_error *err);

@@ -5,6 +5,7 @@
  */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/usage.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
 #include "cli/shared/material.h"
@@ -14,15 +15,16 @@
 #include "train/replica.h"
 #include "train/trainable.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 /* Rows of a tensor that a thread forms at a time. */
 enum { SHARE_ROWS = 16, DENSE_RECORDS = 1000, SKETCH_RECORDS = 1000000, SLOTS = 16, SEEKS = 9 };
 
 typedef struct request {
-    const char *model, *directions, *precision, *checkpoint;
+    const char *model, *checkpoint;
+    sam_family family;
+    sam_precision precision;
     uint64_t records, blocks, threads;
     bool json;
 } request;
@@ -130,10 +132,7 @@ static sam_status make_room(work *w, sam_error *err)
 
 static sam_status open_all(work *w, sam_error *err)
 {
-    sam_precision precision;
-    sam_status status = cli_bench_precision(w->asked.precision, &precision, err);
-    if (status == SAM_OK)
-        status = sam_kernels_choose(&w->kernels, precision, NULL, err);
+    sam_status status = sam_kernels_choose(&w->kernels, w->asked.precision, NULL, err);
     if (status == SAM_OK)
         status = cli_material_open_model(&w->material, w->asked.model, err);
     if (status != SAM_OK)
@@ -141,7 +140,7 @@ static sam_status open_all(work *w, sam_error *err)
     cli_bench_manifest(&w->manifest, w->material.model, w->asked.blocks);
     w->manifest.slots = SLOTS;
     w->manifest.rounds = (w->asked.records + SLOTS - 1) / SLOTS;
-    w->manifest.family = strcmp(w->asked.directions, "sketch") == 0 ? SAM_SKETCH : SAM_DENSE_RADEMACHER;
+    w->manifest.family = w->asked.family;
     w->manifest.log2_k = sam_default_log2_k(w->asked.records);
     status = sam_trained_tensors_find(&w->trained, w->material.model, &w->manifest.trainable, err);
     if (status == SAM_OK)
@@ -208,18 +207,6 @@ static void form_weights(const work *w)
     }
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    return clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now) == 0 ? (double)now.tv_sec + (double)now.tv_nsec * 1e-9 : 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* The median. */
 static sam_status seek(work *w, double *seconds, sam_error *err)
 {
@@ -230,7 +217,7 @@ static sam_status seek(work *w, double *seconds, sam_error *err)
         status = sam_replica_seek(w->replica, next_random(w) % (w->manifest.rounds + 1), err);
         all[i] = seconds_since(began);
     }
-    qsort(all, SEEKS, sizeof *all, compare);
+    cli_bench_sort(all, SEEKS);
     *seconds = all[SEEKS / 2];
     return status;
 }
@@ -238,12 +225,12 @@ static sam_status seek(work *w, double *seconds, sam_error *err)
 static sam_status catch_up(work *w, double *wall, double *cpu, sam_error *err)
 {
     uint64_t began = sam_monotonic_ns();
-    double cpu_before = cpu_seconds();
+    double cpu_before = sam_usage_cpu_seconds(getpid());
     sam_status status = sam_replica_put_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
     if (status == SAM_OK)
         status = sam_replica_seek(w->replica, w->manifest.rounds, err);
     *wall = seconds_since(began);
-    *cpu = cpu_seconds() - cpu_before;
+    *cpu = sam_usage_cpu_seconds(getpid()) - cpu_before;
     return status;
 }
 
@@ -277,8 +264,8 @@ static sam_status measure(work *w, sam_error *err)
     json_t *figures = json_pack("{s:f, s:f, s:f, s:I, s:I, s:s, s:s, s:i}", "state_s", state_s, "weights_s", weights_s,
                                 "param_records_per_s_core", cpu_s > 0 ? moved / cpu_s : 0.0, "records",
                                 (json_int_t)(SLOTS * w->manifest.rounds), "parameters",
-                                (json_int_t)w->trained.parameters, "directions", w->asked.directions, "kernel",
-                                w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
+                                (json_int_t)w->trained.parameters, "directions", sketch ? "sketch" : "rademacher",
+                                "kernel", w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
     if (sketch)
         json_object_set_new(figures, "seek_s", json_real(seek_s));
     if (w->asked.checkpoint != NULL)
@@ -292,10 +279,8 @@ static sam_status measure(work *w, sam_error *err)
 
 static sam_status check(const sam_command *command, request *asked, sam_error *err)
 {
-    bool sketch = strcmp(asked->directions, "sketch") == 0;
+    bool sketch = asked->family == SAM_SKETCH;
     sam_status status = cli_require(command, "model", asked->model, err);
-    if (status == SAM_OK && !sketch && strcmp(asked->directions, "rademacher") != 0)
-        status = sam_fail(err, SAM_INVALID, "--directions is sketch or rademacher, not \"%s\"", asked->directions);
     if (asked->records == 0)
         asked->records = sketch ? SKETCH_RECORDS : DENSE_RECORDS;
     if (status == SAM_OK && asked->threads > 1024)
@@ -305,14 +290,14 @@ static sam_status check(const sam_command *command, request *asked, sam_error *e
 
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.directions = "sketch", .precision = "bf16"}, .random = 88172645463325252u};
+    work w = {.asked = {.precision = SAM_PRECISION_BF16}, .random = 88172645463325252u};
     request *asked = &w.asked;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
         {"records", SAM_OPTION_COUNT, &asked->records, "N", "of the log (sketch 1000000, rademacher 1000)"},
-        {"directions", SAM_OPTION_TEXT, &asked->directions, "sketch|rademacher", "what a seed means"},
+        {"directions", SAM_OPTION_CHOICE, &asked->family, "sketch|rademacher", "what a seed means"},
         {"blocks", SAM_OPTION_COUNT, &asked->blocks, "N", "train the top N; 0: all"},
-        {"precision", SAM_OPTION_TEXT, &asked->precision, "bf16|f32", "of the weights in memory"},
+        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of the weights in memory"},
         {"checkpoint", SAM_OPTION_TEXT, &asked->checkpoint, "DIR", "also write all weights there as safetensors"},
         {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "that form weights; 0: one for each core"},
         {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},

@@ -31,7 +31,8 @@ static const char *const ATTACK_NAMES[ATTACKS] = {"honest", "flip", "maximum", "
 static const char *const GUARD_NAMES[GUARDS] = {"clip", "trimmed", "median", "clip, checks", "median, checks"};
 
 typedef struct request {
-    const char *model, *task, *train, *dev, *precision, *kernel;
+    const char *model, *task, *train, *dev, *kernel;
+    sam_precision precision;
     uint64_t rounds, slots, hostile, seed, threads;
     double rate;
     bool json;
@@ -236,10 +237,9 @@ static sam_status run_all(work *w, sam_error *err)
 
 static sam_status open_all(work *w, sam_error *err)
 {
-    sam_engine_options options = {.threads = (unsigned)w->asked.threads, .kernel = w->asked.kernel};
-    sam_status status = cli_bench_precision(w->asked.precision, &options.precision, err);
-    if (status == SAM_OK)
-        status = cli_material_open_task(&w->material, w->asked.task, err);
+    const sam_engine_options options = {
+        .threads = (unsigned)w->asked.threads, .precision = w->asked.precision, .kernel = w->asked.kernel};
+    sam_status status = cli_material_open_task(&w->material, w->asked.task, err);
     if (status == SAM_OK)
         status = cli_material_open_model(&w->material, w->asked.model, err);
     if (status == SAM_OK)
@@ -273,7 +273,8 @@ static sam_status check_request(const sam_command *command, work *w, sam_error *
 
 sam_status cli_bench_guards(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.precision = "bf16", .rounds = 50, .slots = 10, .hostile = 20, .seed = 1, .threads = 1}};
+    work w = {
+        .asked = {.precision = SAM_PRECISION_BF16, .rounds = 50, .slots = 10, .hostile = 20, .seed = 1, .threads = 1}};
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &w.asked.model, "MODEL",
          "a GGUF file, a Hugging Face folder, or hf:, https:, pypi:"},
@@ -286,7 +287,7 @@ sam_status cli_bench_guards(int argc, char **argv, sam_error *err)
         {"rate", SAM_OPTION_NUMBER, &w.asked.rate, "X", "movement of a weight by a usual probe; 0: the default"},
         {"seed", SAM_OPTION_COUNT, &w.asked.seed, "N", "of the runs, and of random bytes"},
         {"threads", SAM_OPTION_COUNT, &w.asked.threads, "N", "threads that compute; 0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &w.asked.precision, "bf16|f32", "of the matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &w.asked.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
         {"kernel", SAM_OPTION_TEXT, &w.asked.kernel, "NAME", "pin one kernel; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &w.asked.json, NULL, "one JSON object for each run"},
         {0},

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/usage.h"
 #include "cli/bench/fleet.h"
 #include "cli/cli.h"
 #include "cli/train/crew.h"
@@ -22,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define START_MS    30000
@@ -206,27 +206,11 @@ static sam_status check_log(stage *s, uint64_t rounds, sam_error *err)
 
 /* ---- figures ---- */
 
-/* Resident memory; 0 where the machine does not tell. */
-static double rss_kb(const cli_process *process)
+static double resident_kb(const cli_process *process)
 {
     char path[64];
-    unsigned long pages = 0;
-    snprintf(path, sizeof path, "/proc/%ld/statm", (long)process->pid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL || fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    if (file != NULL)
-        fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1024;
-}
-
-static double cpu_seconds(pid_t pid)
-{
-    clockid_t clock;
-    struct timespec used;
-    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &used) != 0)
-        return 0;
-    return (double)used.tv_sec + (double)used.tv_nsec * 1e-9;
+    snprintf(path, sizeof path, "/proc/%ld/status", (long)process->pid);
+    return (double)sam_usage_kb(path, "VmRSS");
 }
 
 typedef struct cpu_use {
@@ -235,7 +219,8 @@ typedef struct cpu_use {
 
 static cpu_use look_at_cpu(const stage *s)
 {
-    return (cpu_use){cpu_seconds(s->redis.pid), cpu_seconds(s->ledger.pid), cpu_seconds(getpid())};
+    return (cpu_use){sam_usage_cpu_seconds(s->redis.pid), sam_usage_cpu_seconds(s->ledger.pid),
+                     sam_usage_cpu_seconds(getpid())};
 }
 
 static json_t *figures_of(const stage *s, const cli_fleet_figures *f, const cpu_use *from, const cpu_use *to,
@@ -259,7 +244,7 @@ static sam_status measure(stage *s, sam_error *err)
     cli_fleet_figures figures;
     cpu_use from, to;
     uint64_t rounds = 0;
-    double rss = rss_kb(&s->ledger);
+    double rss = resident_kb(&s->ledger);
     sam_status status = open_fleet(s, err);
     if (status == SAM_OK)
         status = cli_fleet_run(s->fleet, WARM_UP_S, &figures, err);
@@ -267,7 +252,7 @@ static sam_status measure(stage *s, sam_error *err)
     if (status == SAM_OK)
         status = cli_fleet_run(s->fleet, (double)s->asked.seconds, &figures, err);
     to = look_at_cpu(s);
-    rss = rss_kb(&s->ledger) - rss;
+    rss = resident_kb(&s->ledger) - rss;
     if (status == SAM_OK)
         status = cli_fleet_settle(s->fleet, &rounds, err);
     if (status == SAM_OK)

@@ -58,12 +58,13 @@ double cli_bench_peak_rate(const sam_kernels *kernels, sam_pool *pool)
 
 sam_status cli_bench_peak(int argc, char **argv, sam_error *err)
 {
-    const char *kernel = NULL, *wanted = "bf16";
+    const char *kernel = NULL;
+    sam_precision precision = SAM_PRECISION_BF16;
     uint64_t threads = 0;
     bool json = false;
     const sam_option table[] = {
         {"threads", SAM_OPTION_COUNT, &threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &wanted, "bf16|f32", "of matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &precision, SAM_PRECISION_CHOICES, "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &kernel, "NAME", "pin one; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &json, NULL, "one JSON object"},
         {0},
@@ -73,12 +74,9 @@ sam_status cli_bench_peak(int argc, char **argv, sam_error *err)
                                  table};
     int rest;
     const sam_kernels *kernels;
-    sam_precision precision;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK && threads > 1024)
         status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
-    if (status == SAM_OK)
-        status = cli_bench_precision(wanted, &precision, err);
     if (status == SAM_OK)
         status = sam_kernels_choose(&kernels, precision, kernel, err);
     if (status != SAM_OK)

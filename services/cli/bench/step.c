@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "base/usage.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
 #include "cli/shared/material.h"
@@ -14,13 +15,14 @@
 #include "train/replica.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { OPTIONS = 2, BASE_PASSES = 3, REPEATS_MOST = 1000 };
 
 typedef struct request {
-    const char *model, *estimator, *precision, *kernel;
+    const char *model, *kernel;
+    sam_estimator estimator;
+    sam_precision precision;
     uint64_t tokens, examples, probes, blocks, threads, repeats;
     bool json;
 } request;
@@ -101,15 +103,14 @@ static sam_status make_room(work *w, sam_error *err)
 
 static sam_status open_all(work *w, sam_error *err)
 {
-    sam_engine_options options = {.threads = (unsigned)w->asked.threads, .kernel = w->asked.kernel};
-    sam_status status = cli_bench_precision(w->asked.precision, &options.precision, err);
-    if (status == SAM_OK)
-        status = cli_material_open_model(&w->material, w->asked.model, err);
+    const sam_engine_options options = {
+        .threads = (unsigned)w->asked.threads, .precision = w->asked.precision, .kernel = w->asked.kernel};
+    sam_status status = cli_material_open_model(&w->material, w->asked.model, err);
     if (status != SAM_OK)
         return status;
     cli_bench_manifest(&w->manifest, w->material.model, w->asked.blocks);
     w->manifest.probes = (uint32_t)w->asked.probes;
-    w->manifest.estimator = w->variants == w->asked.probes ? SAM_ONE_SIDED : SAM_TWO_POINT;
+    w->manifest.estimator = w->asked.estimator;
     status = sam_engine_new(&w->engine, w->material.model, &options, err);
     if (status == SAM_OK)
         status = sam_replica_new(&w->replica, w->material.model, &w->manifest, err);
@@ -180,12 +181,6 @@ static sam_status measure_base(work *w, sam_error *err)
     return status;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static sam_status measure(work *w, sam_error *err)
 {
     uint64_t update_ns;
@@ -203,7 +198,7 @@ static sam_status measure(work *w, sam_error *err)
             status = sam_fail(err, SAM_CANCELLED, "stopped");
     }
     if (status == SAM_OK)
-        qsort(w->ms, w->asked.repeats, sizeof *w->ms, compare);
+        cli_bench_sort(w->ms, w->asked.repeats);
     return status;
 }
 
@@ -225,20 +220,6 @@ static double operations_of_forward(const work *w)
         pairs += (double)w->batch.segments[s].count * (double)(w->batch.segments[s].count + 1) / 2;
     return full * (columns * (key_value + others) + pairs * attention) + columns * key_value + scored * others +
            columns * attention + scored * (double)OPTIONS * 2 * hidden;
-}
-
-static long long resident_mb(const char *name)
-{
-    char line[160];
-    long long kilobytes = 0;
-    FILE *file = fopen("/proc/self/status", "re");
-    size_t length = strlen(name);
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, name, length) == 0 && line[length] == ':')
-            (void)sscanf(line + length + 1, "%lld", &kilobytes);
-    if (file != NULL)
-        fclose(file);
-    return kilobytes / 1024;
 }
 
 static double measure_peak(const work *w)
@@ -265,26 +246,25 @@ static json_t *figures_of(const work *w, double peak)
                      "peak_gflops", peak, "peak_share", peak > 0 ? gflops / peak : 0.0, "products_share", products,
                      "attention_share", attention, "perturb_share", perturb, "base_share", read, "other_share", other,
                      "waiting_share", 1 - products - attention - perturb - read - other, "threads", (int)threads,
-                     "kernel", kernels->name, "precision", kernels->precision == SAM_PRECISION_F32 ? "f32" : "bf16",
-                     "rss_mb", (json_int_t)resident_mb("VmRSS"), "private_mb", (json_int_t)resident_mb("RssAnon"),
-                     "tokens", (json_int_t)w->asked.tokens, "forwards", (json_int_t)w->variants);
+                     "kernel", kernels->name, "precision", sam_precision_name(kernels->precision), "rss_mb",
+                     (json_int_t)sam_usage_kb("/proc/self/status", "VmRSS") / 1024, "private_mb",
+                     (json_int_t)sam_usage_kb("/proc/self/status", "RssAnon") / 1024, "tokens",
+                     (json_int_t)w->asked.tokens, "forwards", (json_int_t)w->variants);
 }
 
 static sam_status check(const sam_command *command, work *w, sam_error *err)
 {
     const request *asked = &w->asked;
-    bool one_sided = strcmp(asked->estimator, "one-sided") == 0;
+    bool one_sided = asked->estimator == SAM_ONE_SIDED;
     sam_status status = cli_require(command, "model", asked->model, err);
     if (status != SAM_OK)
         return status;
-    if (!one_sided && strcmp(asked->estimator, "two-point") != 0)
-        return sam_fail(err, SAM_INVALID, "--estimator is two-point or one-sided, not \"%s\"", asked->estimator);
     uint64_t least = one_sided ? 2 : 1, most = one_sided ? SAM_VARIANTS_MAX : SAM_VARIANTS_MAX / 2;
     if (w->asked.probes == 0)
         w->asked.probes = least;
     if (asked->probes < least || asked->probes > most)
         return sam_fail(err, SAM_INVALID, "--probes is %llu to %llu for %s", (unsigned long long)least,
-                        (unsigned long long)most, asked->estimator);
+                        (unsigned long long)most, one_sided ? "one-sided" : "two-point");
     if (asked->examples == 0 || asked->examples > asked->tokens || asked->tokens / asked->examples >= 2048 ||
         asked->tokens > 1048576)
         return sam_fail(err, SAM_INVALID, "--tokens (at most 1048576) are shared by --examples: 1 to 2047 each");
@@ -298,18 +278,18 @@ static sam_status check(const sam_command *command, work *w, sam_error *err)
 
 sam_status cli_bench_step(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.estimator = "two-point", .precision = "bf16", .tokens = 512, .examples = 16, .repeats = 9}};
+    work w = {.asked = {.precision = SAM_PRECISION_BF16, .tokens = 512, .examples = 16, .repeats = 9}};
     request *asked = &w.asked;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
         {"tokens", SAM_OPTION_COUNT, &asked->tokens, "N", "of the batch (512)"},
         {"examples", SAM_OPTION_COUNT, &asked->examples, "N", "that share them (16)"},
-        {"estimator", SAM_OPTION_TEXT, &asked->estimator, "two-point|one-sided", "two forwards a probe, or one"},
+        {"estimator", SAM_OPTION_CHOICE, &asked->estimator, "two-point|one-sided", "two forwards a probe, or one"},
         {"probes", SAM_OPTION_COUNT, &asked->probes, "N", "of the step (two-point 1, one-sided 2)"},
         {"blocks", SAM_OPTION_COUNT, &asked->blocks, "N", "train the top N; 0: all"},
         {"repeats", SAM_OPTION_COUNT, &asked->repeats, "N", "steps (9)"},
         {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &asked->precision, "bf16|f32", "of matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &asked->kernel, "NAME", "pin one; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
         {0},

@@ -3,7 +3,8 @@
 #include "cli/shared/write_model.h"
 
 typedef struct request {
-    const char *base, *out, *kind, *from, *to;
+    const char *base, *out, *from, *to;
+    sam_snapshot_kind kind;
     bool json;
     sam_access access;
 } request;
@@ -21,7 +22,7 @@ static void tell_mean(cli_found *found, const cli_moment *moment, uint64_t from,
     cli_found_digest(found, "state digest", "state_digest", &digest);
 }
 
-static sam_status average(const request *asked, const char *run, sam_snapshot_kind kind, sam_error *err)
+static sam_status average(const request *asked, const char *run, sam_error *err)
 {
     uint64_t from, to;
     cli_moment moment = {0};
@@ -38,7 +39,7 @@ static sam_status average(const request *asked, const char *run, sam_snapshot_ki
     if (status == SAM_OK)
         tell_mean(&found, &moment, from, to);
     if (status == SAM_OK && asked->out != NULL)
-        status = cli_write_model(&found, &moment, kind, asked->out, err);
+        status = cli_write_model(&found, &moment, asked->kind, asked->out, err);
     cli_found_close(&found, status == SAM_OK);
     cli_moment_close(&moment);
     return status;
@@ -46,14 +47,13 @@ static sam_status average(const request *asked, const char *run, sam_snapshot_ki
 
 sam_status cli_average(int argc, char **argv, sam_error *err)
 {
-    request asked = {.kind = "safetensors-f32"};
-    sam_snapshot_kind kind = SAM_SNAPSHOT_SAFETENSORS_F32;
+    request asked = {.kind = SAM_SNAPSHOT_SAFETENSORS_F32};
     const sam_option table[] = {
         {"base", SAM_OPTION_TEXT, &asked.base, "MODEL", "the model the run was trained from"},
         {"from", SAM_OPTION_TEXT, &asked.from, "A", "the first state: that before round A"},
         {"to", SAM_OPTION_TEXT, &asked.to, "B", "the last state: that before round B; left out: the end"},
         {"out", SAM_OPTION_TEXT, &asked.out, "PATH", "a folder, or for gguf-f16 a file; left out: the digest alone"},
-        {"kind", SAM_OPTION_TEXT, &asked.kind, "KIND", CLI_MODEL_KINDS},
+        {"kind", SAM_OPTION_CHOICE, &asked.kind, CLI_MODEL_KINDS, "what is written"},
         {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&asked.access),
         {0},
@@ -69,7 +69,5 @@ sam_status cli_average(int argc, char **argv, sam_error *err)
         status = cli_require(&command, "base", asked.base, err);
     if (status == SAM_OK)
         status = cli_require(&command, "from", asked.from, err);
-    if (status == SAM_OK)
-        status = cli_model_kind(asked.kind, &kind, err);
-    return status == SAM_OK ? average(&asked, argv[rest], kind, err) : status;
+    return status == SAM_OK ? average(&asked, argv[rest], err) : status;
 }

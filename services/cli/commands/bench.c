@@ -1,8 +1,6 @@
 /* samara bench: measures this machine, and what Samara makes of it. */
 #include "cli/bench/bench.h"
-
 #include "cli/cli.h"
-#include "train/defaults.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,47 +37,4 @@ sam_status cli_bench(int argc, char **argv, sam_error *err)
     return sam_fail(err, SAM_INVALID,
                     "samara bench measures step, peak, catchup, ledger or guards%s%s; see samara bench --help",
                     argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
-}
-
-sam_status cli_bench_precision(const char *name, sam_precision *precision, sam_error *err)
-{
-    *precision = strcmp(name, "f32") == 0 ? SAM_PRECISION_F32 : SAM_PRECISION_BF16;
-    if (*precision == SAM_PRECISION_F32 || strcmp(name, "bf16") == 0)
-        return SAM_OK;
-    return sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", name);
-}
-
-void cli_bench_manifest(sam_manifest *draft, const sam_model *model, uint64_t blocks)
-{
-    uint32_t all = sam_model_configuration(model)->blocks;
-    sam_default_manifest(draft, model, SAM_OBJECTIVE_CHOICE);
-    draft->slots = 1;
-    draft->probes = 1;
-    draft->trainable.first_block = blocks == 0 || blocks > all ? 0 : all - (uint32_t)blocks;
-}
-
-static void print_line(const char *key, const json_t *value)
-{
-    if (json_is_string(value))
-        printf("%-24s %s\n", key, json_string_value(value));
-    else if (json_is_integer(value))
-        printf("%-24s %lld\n", key, (long long)json_integer_value(value));
-    else
-        printf("%-24s %.4g\n", key, json_real_value(value));
-}
-
-sam_status cli_bench_print(json_t *figures, bool as_json, sam_error *err)
-{
-    if (figures == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "out of memory");
-    const char *key;
-    json_t *value;
-    if (as_json) {
-        (void)json_dumpf(figures, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        printf("\n");
-    } else {
-        json_object_foreach(figures, key, value) print_line(key, value);
-    }
-    json_decref(figures);
-    return SAM_OK;
 }

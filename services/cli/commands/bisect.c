@@ -14,10 +14,13 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { ACCURACY, LOSS };
+
 typedef struct request {
     cli_examination examination;
-    const char *metric, *good, *bad;
-    double limit; /* NaN: the middle of both ends */
+    const char *good, *bad;
+    unsigned metric; /* of a loss what falls is what grows */
+    double limit;    /* NaN: the middle of both ends */
     bool json;
 } request;
 
@@ -28,7 +31,6 @@ typedef struct search {
     cli_found found;
     json_t *evaluated; /* one element for each evaluation */
     sam_outcome *outcomes;
-    bool loss; /* the metric: what falls is what grows */
     unsigned evaluations;
 } search;
 
@@ -49,7 +51,7 @@ static sam_status measure(search *s, uint64_t round, double *value, sam_error *e
     if (status != SAM_OK)
         return status;
     const sam_quality score = sam_quality_of(s->examiner.data, s->outcomes, (double)NAN, SAM_METRIC_ACCURACY);
-    *value = s->loss ? score.loss : score.accuracy;
+    *value = s->asked->metric == LOSS ? score.loss : score.accuracy;
     s->evaluations++;
     cli_view_end(&s->view);
     json_array_append_new(s->evaluated, json_pack("{s:I, s:o, s:o}", "round", (json_int_t)round, "accuracy",
@@ -61,7 +63,7 @@ static sam_status measure(search *s, uint64_t round, double *value, sam_error *e
 
 static bool fell(const search *s, double value, double limit)
 {
-    return s->loss ? value > limit : value < limit;
+    return s->asked->metric == LOSS ? value > limit : value < limit;
 }
 
 static sam_status check_ends(const search *s, const uint64_t ends[2], const double values[2], double limit,
@@ -157,31 +159,26 @@ static sam_status bisect(search *s, sam_error *err)
     return status == SAM_OK ? tell_culprit(s, ends, values, err) : status;
 }
 
-static sam_status check(const sam_command *command, request *asked, search *s, sam_error *err)
+static sam_status check(const sam_command *command, const request *asked, sam_error *err)
 {
     sam_status status = cli_require(command, "base", asked->examination.base, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "data", asked->examination.data, err);
-    s->loss = strcmp(asked->metric, "loss") == 0;
-    if (status == SAM_OK && !s->loss && strcmp(asked->metric, "accuracy") != 0)
-        status = sam_fail(err, SAM_INVALID, "--metric is accuracy or loss, not \"%s\"", asked->metric);
-    return status;
+    return status == SAM_OK ? cli_require(command, "data", asked->examination.data, err) : status;
 }
 
 sam_status cli_bisect(int argc, char **argv, sam_error *err)
 {
-    request asked = {.metric = "accuracy", .good = "0", .limit = (double)NAN};
+    request asked = {.examination.precision = SAM_PRECISION_BF16, .good = "0", .limit = (double)NAN};
     const char *limit = NULL;
     search s = {.asked = &asked};
     const sam_option table[] = {
         {"base", SAM_OPTION_TEXT, &asked.examination.base, "MODEL", "the model the run was trained from"},
         {"data", SAM_OPTION_TEXT, &asked.examination.data, "FILE", "what to evaluate on, as the run's dev data"},
-        {"metric", SAM_OPTION_TEXT, &asked.metric, "accuracy|loss", "what fell; of a loss: what grew"},
+        {"metric", SAM_OPTION_CHOICE, &asked.metric, "accuracy|loss", "what fell; of a loss: what grew"},
         {"good", SAM_OPTION_TEXT, &asked.good, "A", "before this round it was good"},
         {"bad", SAM_OPTION_TEXT, &asked.bad, "B", "before this round it had fallen; left out: the end"},
         {"limit", SAM_OPTION_TEXT, &limit, "X", "worse than this is fallen; left out: the middle of A's and B's"},
         {"threads", SAM_OPTION_COUNT, &asked.examination.threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &asked.examination.precision, "bf16|f32", "of matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &asked.examination.precision, SAM_PRECISION_CHOICES, "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &asked.examination.kernel, "NAME", "pin one; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&asked.examination.access),
@@ -196,7 +193,7 @@ sam_status cli_bisect(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, &asked, &s, err);
+        status = check(&command, &asked, err);
     if (status == SAM_OK && limit != NULL && !sam_parse_double(limit, &asked.limit))
         status = sam_fail(err, SAM_INVALID, "--limit: \"%s\" is not a number", limit);
     cli_view_init(&s.view, asked.json);

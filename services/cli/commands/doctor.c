@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "base/usage.h"
 #include "cli/cli.h"
 #include "cli/train/processes.h"
 #include "model/kernels/kernels.h"
@@ -51,18 +52,9 @@ static json_t *libraries_json(void)
                      openblas_get_config(), "openblas_core", openblas_get_corename());
 }
 
-static long long meminfo(const char *name)
+static json_int_t memory_mb(const char *name)
 {
-    char line[160];
-    long long kilobytes = 0;
-    FILE *file = fopen("/proc/meminfo", "re");
-    size_t length = strlen(name);
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, name, length) == 0 && line[length] == ':')
-            (void)sscanf(line + length + 1, "%lld", &kilobytes);
-    if (file != NULL)
-        fclose(file);
-    return kilobytes / 1024;
+    return (json_int_t)sam_usage_kb("/proc/meminfo", name) / 1024;
 }
 
 /* nftw has no room for a user's pointer; doctor runs once, in one thread. */
@@ -107,8 +99,7 @@ static json_t *gather(void)
     sam_cpu_detect(&cpu);
     return json_pack("{s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o}", "cpu", cpu_json(&cpu), "kernels", kernels_json(&cpu),
                      "libraries", libraries_json(), "programs", programs_json(), "memory_mb", "total",
-                     (json_int_t)meminfo("MemTotal"), "available", (json_int_t)meminfo("MemAvailable"), "cache",
-                     cache_json());
+                     memory_mb("MemTotal"), "available", memory_mb("MemAvailable"), "cache", cache_json());
 }
 
 /* ---- showing ---- */

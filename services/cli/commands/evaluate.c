@@ -15,8 +15,9 @@
 #include <string.h>
 
 typedef struct request {
-    const char *model, *task, *data, *log, *round, *precision, *kernel;
+    const char *model, *task, *data, *log, *round, *kernel;
     uint64_t threads;
+    sam_precision precision;
     bool json;
 } request;
 
@@ -114,7 +115,7 @@ static sam_status evaluate(work *w, sam_error *err)
 {
     const sam_engine_options options = {
         .threads = (unsigned)w->asked.threads,
-        .precision = strcmp(w->asked.precision, "f32") == 0 ? SAM_PRECISION_F32 : SAM_PRECISION_BF16,
+        .precision = w->asked.precision,
         .kernel = w->asked.kernel,
     };
     sam_engine *engine = NULL;
@@ -139,8 +140,6 @@ static sam_status check(const sam_command *command, const request *asked, sam_er
         status = cli_require(command, "data", asked->data, err);
     if (status == SAM_OK && asked->round != NULL) /* a round of what? */
         status = cli_require(command, "log", asked->log, err);
-    if (status == SAM_OK && strcmp(asked->precision, "bf16") != 0 && strcmp(asked->precision, "f32") != 0)
-        status = sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", asked->precision);
     if (status == SAM_OK && asked->threads > 1024)
         status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
     return status;
@@ -148,7 +147,7 @@ static sam_status check(const sam_command *command, const request *asked, sam_er
 
 sam_status cli_evaluate(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.precision = "bf16"}};
+    work w = {.asked = {.precision = SAM_PRECISION_BF16}};
     request *asked = &w.asked;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
@@ -157,7 +156,7 @@ sam_status cli_evaluate(int argc, char **argv, sam_error *err)
         {"log", SAM_OPTION_TEXT, &asked->log, "FILE", "of a run on this model: the tuned one is evaluated"},
         {"round", SAM_OPTION_TEXT, &asked->round, "N", "with --log: the state before round N"},
         {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &asked->precision, "bf16|f32", "of matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &asked->kernel, "NAME", "pin one; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
         {0},

@@ -36,7 +36,7 @@ static sam_status open_folder(cli_training *t, sam_error *err)
 static sam_status choose_kernel(cli_training *t, sam_error *err)
 {
     const sam_kernels *kernels;
-    sam_status status = sam_kernels_choose(&kernels, t->settings.product, t->settings.kernel, err);
+    sam_status status = sam_kernels_choose(&kernels, t->settings.precision, t->settings.kernel, err);
     if (status == SAM_OK)
         t->kernel = kernels->name;
     return status;
@@ -65,7 +65,7 @@ static sam_status prepare(cli_training *t, sam_error *err)
         .model = t->material.model_path,
         .train = t->material.data_path[CLI_TRAIN],
         .dev = t->material.data_path[CLI_DEV],
-        .precision = t->settings.precision,
+        .precision = sam_precision_name(t->settings.precision),
         .kernel = t->kernel,
         .cache = t->cache,
         .signs = t->manifest->signed_records,

@@ -238,7 +238,7 @@ static sam_status check(const sam_command *command, const request *asked, sam_er
 
 sam_status cli_verify(int argc, char **argv, sam_error *err)
 {
-    request asked = {.tolerance = 1, .examination.computes_slots = true};
+    request asked = {.tolerance = 1, .examination = {.precision = SAM_PRECISION_BF16, .computes_slots = true}};
     cli_examination *from = &asked.examination;
     const sam_option table[] = {
         {"base", SAM_OPTION_TEXT, &from->base, "MODEL", "the model it was trained from: recompute the state"},
@@ -252,7 +252,8 @@ sam_status cli_verify(int argc, char **argv, sam_error *err)
         {"seed", SAM_OPTION_TEXT, &asked.seed, "N", "which of them; left out: drawn, and told"},
         {"tolerance", SAM_OPTION_COUNT, &asked.tolerance, "STEPS", "that a code may differ by, between processors"},
         {"threads", SAM_OPTION_COUNT, &from->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_TEXT, &from->precision, "bf16|f32", "of matrix products, as the workers had it"},
+        {"precision", SAM_OPTION_CHOICE, &from->precision, SAM_PRECISION_CHOICES,
+         "of matrix products, as the workers had it"},
         {"kernel", SAM_OPTION_TEXT, &from->kernel, "NAME", "as the workers had it; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&from->access),

@@ -43,12 +43,9 @@ static sam_status open_data(cli_examiner *examiner, const cli_examination *asked
 static sam_status open_trainer(cli_examiner *examiner, const cli_examination *asked, sam_error *err)
 {
     const char *pinned = sam_samlog_manifest(examiner->moment.log)->kernel;
-    const bool f32 = asked->precision != NULL && strcmp(asked->precision, "f32") == 0;
     const sam_engine_options options = {.threads = (unsigned)asked->threads,
-                                        .precision = f32 ? SAM_PRECISION_F32 : SAM_PRECISION_BF16,
+                                        .precision = asked->precision,
                                         .kernel = asked->kernel != NULL ? asked->kernel : pinned};
-    if (asked->precision != NULL && !f32 && strcmp(asked->precision, "bf16") != 0)
-        return sam_fail(err, SAM_INVALID, "--precision is bf16 or f32, not \"%s\"", asked->precision);
     if (asked->threads > 1024)
         return sam_fail(err, SAM_INVALID, "--threads is at most 1024");
     sam_status status = sam_engine_new(&examiner->engine, examiner->moment.model, &options, err);

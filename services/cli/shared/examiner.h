@@ -15,8 +15,9 @@
 
 typedef struct cli_examination {
     const char *log, *base, *data;
-    const char *precision, *kernel; /* NULL: bf16; that of the manifest, or the best */
-    sam_access access;              /* where `log` is a URL */
+    sam_precision precision;
+    const char *kernel; /* NULL: that of the manifest, or the best */
+    sam_access access;  /* where `log` is a URL */
     uint64_t threads;
     bool computes_slots; /* `data` must be the run's training data */
 } cli_examination;

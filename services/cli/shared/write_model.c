@@ -2,13 +2,6 @@
 
 #include "model/export.h"
 
-sam_status cli_model_kind(const char *text, sam_snapshot_kind *kind, sam_error *err)
-{
-    if (sam_snapshot_kind_of(text, kind))
-        return SAM_OK;
-    return sam_fail(err, SAM_INVALID, "--kind: there is no kind \"%s\"; there are " CLI_MODEL_KINDS, text);
-}
-
 sam_status cli_write_model(cli_found *found, const cli_moment *moment, sam_snapshot_kind kind, const char *path,
                            sam_error *err)
 {

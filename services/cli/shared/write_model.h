@@ -1,7 +1,7 @@
 /* A tuned model as files, of the kind that a command line names.
  *
- *     sam_snapshot_kind kind;
- *     cli_model_kind("gguf-f16", &kind, err);
+ *     sam_snapshot_kind kind = SAM_SNAPSHOT_SAFETENSORS_F32;
+ *     const sam_option option = {"kind", SAM_OPTION_CHOICE, &kind, CLI_MODEL_KINDS, "of the files"};
  *     cli_write_model(&found, &moment, kind, "tuned.gguf", err);
  *
  * Thread safety: one thread.
@@ -13,10 +13,9 @@
 #include "cli/shared/moment.h"
 #include "model/snapshot.h"
 
-#define CLI_MODEL_KINDS "safetensors-f32, safetensors-bf16, safetensors-f16 or gguf-f16"
-
-/* The text of --kind. INVALID where there is no such kind. */
-sam_status cli_model_kind(const char *text, sam_snapshot_kind *kind, sam_error *err);
+#define CLI_MODEL_KINDS                                                                                                \
+    "safetensors-f32|safetensors-bf16|safetensors-f16|gguf-f16" /* as sam_snapshot_kind has them                       \
+                                                                 */
 
 /* `path` is a folder, or for gguf-f16 a file. */
 sam_status cli_write_model(cli_found *found, const cli_moment *moment, sam_snapshot_kind kind, const char *path,

