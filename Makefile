@@ -15,9 +15,9 @@ help:        ## show this
 dependencies: ## install the Debian or Ubuntu packages that are missing
 	@scripts/dependencies
 
-build: dependencies ## build the programs into build/release/bin
+build: dependencies ## build the four programs into build/release/bin (make test builds the rest)
 	@test -f $(BUILD)/build.ninja || cmake --preset release
-	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --build $(BUILD) -j $(JOBS) --target programs
 
 demo: build  ## fine-tune SmolLM2-135M on film reviews (MINUTES=8); run it again to go on
 	@scripts/demo $(BUILD)/bin $(OUT) $(MINUTES)
@@ -56,6 +56,7 @@ model-check: ## check the lease and commit protocol with TLC (docs/protocol)
 	@scripts/model-check
 
 bench: build ## measure this machine, and our step against PyTorch's in turns (docs/perf-log.md)
+	@cmake --build $(BUILD) -j $(JOBS) --target bench_kernels
 	@scripts/bench $(BUILD)
 
 # What `make bench-learn` measures, as in LEARN="--seeds 1 --log docs/results.md"; scripts/bench-learn says what there is.
