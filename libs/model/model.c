@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include "base/bytes.h"
+#include "base/digest_cache.h"
 #include "base/files.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -181,7 +182,7 @@ static sam_status open_gguf(sam_model *model, const char *path, sam_error *err)
     if (status == SAM_OK && sam_gguf_has(model->gguf, "tokenizer.ggml.tokens"))
         status = sam_tokenizer_from_gguf(&model->tokenizer, model->gguf, err);
     if (status == SAM_OK)
-        status = sam_digest_file(&model->digest, path, err);
+        status = sam_digest_file_cached(&model->digest, path, err);
     return status;
 }
 
@@ -195,7 +196,7 @@ static sam_status add_digest_line(sam_buffer *lines, const char *path, sam_error
 {
     sam_digest digest;
     char hex[SAM_DIGEST_HEX];
-    sam_status status = sam_digest_file(&digest, path, err);
+    sam_status status = sam_digest_file_cached(&digest, path, err);
     if (status != SAM_OK)
         return status;
     sam_digest_hex(hex, &digest);

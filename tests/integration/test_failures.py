@@ -111,6 +111,12 @@ class Failures(stage.Stage):
         done = self.samara("train", *self.material(), *words, "--out", self.path("out"))
         self.assert_one_sentence(done, "20 rounds", "--fresh")
 
+    def test_a_model_that_cannot_be_opened_is_no_page_without_it(self):
+        done = self.samara("doctor", "--model", self.path("nowhere.gguf"))
+        self.assertIn("cpu", done.stdout)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("nowhere.gguf", done.stderr)
+
     def test_help_is_no_failure(self):
         for words in (("--help",), ("help",), ("help", "train"), ("train", "--help"), ("doctor",), ("version",)):
             with self.subTest(words=words):

@@ -1,4 +1,5 @@
-/* samara doctor: what this machine offers, on one page. */
+/* samara doctor: what this machine offers, and whether it can open a model, on one page. */
+#include "base/clock.h"
 #include "base/cpu.h"
 #include "base/files.h"
 #include "base/memory.h"
@@ -6,7 +7,9 @@
 #include "base/usage.h"
 #include "cli/cli.h"
 #include "cli/train/processes.h"
+#include "model/architecture.h"
 #include "model/kernels/kernels.h"
+#include "model/model.h"
 
 #include <cblas.h>
 #include <curl/curl.h>
@@ -93,6 +96,36 @@ static json_t *programs_json(void)
     return json;
 }
 
+static json_t *describe_model(const sam_model *model, uint64_t open_ms)
+{
+    const sam_model_config *config = sam_model_configuration(model);
+    char digest[SAM_DIGEST_HEX];
+    uint64_t parameters = 0;
+    sam_digest_hex(digest, sam_model_digest(model));
+    for (size_t i = 0; i < sam_model_tensor_count(model); i++)
+        parameters += sam_model_tensor_at(model, i)->rows * sam_model_tensor_at(model, i)->columns;
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:b, s:I}", "digest", digest, "architecture",
+                     config->architecture->gguf_name, "parameters", (json_int_t)parameters, "blocks",
+                     (json_int_t)config->blocks, "vocabulary", (json_int_t)config->vocabulary, "context",
+                     (json_int_t)config->context, "tokenizer", sam_model_tokenizer(model) != NULL, "open_ms",
+                     (json_int_t)open_ms);
+}
+
+static sam_status add_model(json_t *page, const char *source, sam_error *err)
+{
+    char *path = NULL;
+    sam_model *model = NULL;
+    sam_status status = cli_resolve(source, &path, err);
+    uint64_t begun = sam_monotonic_ms();
+    if (status == SAM_OK)
+        status = sam_model_open(&model, path, err);
+    if (status == SAM_OK)
+        json_object_set_new(page, "model", describe_model(model, sam_monotonic_ms() - begun));
+    sam_model_close(model);
+    sam_free(path);
+    return status;
+}
+
 static json_t *gather(void)
 {
     sam_cpu cpu;
@@ -136,7 +169,12 @@ static void print_page(json_t *page)
 sam_status cli_doctor(int argc, char **argv, sam_error *err)
 {
     bool json = false;
-    const sam_option table[] = {{"json", SAM_OPTION_FLAG, &json, NULL, "one JSON object"}, {0}};
+    const char *model = NULL;
+    const sam_option table[] = {
+        {"model", SAM_OPTION_TEXT, &model, "MODEL", "a GGUF file, a folder, or a source: open it, and say what it is"},
+        {"json", SAM_OPTION_FLAG, &json, NULL, "one JSON object"},
+        {0},
+    };
     const sam_command command = {"samara doctor", "",
                                  "What this machine offers: CPU, kernels, libraries, programs, memory, cache.", table};
     int rest;
@@ -146,6 +184,8 @@ sam_status cli_doctor(int argc, char **argv, sam_error *err)
     json_t *page = gather();
     if (page == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory");
+    if (model != NULL)
+        status = add_model(page, model, err);
     if (json) {
         (void)json_dumpf(page, stdout, JSON_INDENT(2));
         printf("\n");
@@ -153,5 +193,5 @@ sam_status cli_doctor(int argc, char **argv, sam_error *err)
         print_page(page);
     }
     json_decref(page);
-    return SAM_OK;
+    return status;
 }

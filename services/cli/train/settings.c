@@ -13,8 +13,8 @@
 
 #define UNSAID UINT64_MAX
 
-/* "|choice|completion" */
-#define OR_NAME(constant, name) "|" #name
+#define CHOICE(constant, name) "|" #name
+#define OBJECTIVES             (&SAM_OBJECTIVES(CHOICE)[1])
 
 /* ---- parsing ---- */
 
@@ -102,7 +102,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"epsilon", SAM_OPTION_NUMBER, &set->epsilon, "X", "size of a perturbation; 0: the default"},
         {"directions", SAM_OPTION_CHOICE, &set->family, "sketch|rademacher|gaussian", "what a probe moves along"},
         {"estimator", SAM_OPTION_CHOICE, &set->estimator, "two-point|one-sided", "two forwards a probe, or one"},
-        {"objective", SAM_OPTION_CHOICE, &set->objective, &(SAM_OBJECTIVES(OR_NAME))[1], "what the loss is of"},
+        {"objective", SAM_OPTION_CHOICE, &set->objective, OBJECTIVES, "what the loss is of"},
         {"eval-every", SAM_OPTION_TEXT, &every, "N", "rounds between evaluations of dev; 0: none"},
         {"lease-ms", SAM_OPTION_COUNT, &set->lease_ms, "MS",
          "a slot whose worker is silent so long is given to another"},
