@@ -8,10 +8,10 @@
 #include "train/dataset.h"
 #include "train/replica.h"
 #include "train/trainer.h"
-#include "worker/beginning.h"
-#include "worker/kept.h"
 #include "worker/key.h"
+#include "worker/run_log.h"
 #include "worker/session.h"
+#include "worker/startup_timing.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,7 @@ typedef struct sam_worker {
     sam_replica *replica;
     sam_trainer *trainer;
     sam_signing_key key;
-    sam_kept *kept; /* NULL: the log is not kept */
+    sam_run_log *log; /* NULL: it is written nowhere */
 
     /* what the next sync carries, and what the last one gave */
     sam_result result;
@@ -38,7 +38,7 @@ typedef struct sam_worker {
     bool complete;
 
     uint64_t slots, evaluations;
-    sam_beginning beginning;
+    sam_startup_timing startup;
 } sam_worker;
 
 /* ---- getting ready ---- */
@@ -81,13 +81,13 @@ static sam_status open_key(sam_worker *worker, sam_error *err)
     return sam_worker_key(&worker->key, worker->options->key, err);
 }
 
-/* Begins with what the kept log has. */
-static sam_status open_kept(sam_worker *worker, sam_error *err)
+/* Begins with the rounds that the log file has. */
+static sam_status open_log(sam_worker *worker, sam_error *err)
 {
     sam_samlog *past;
     if (worker->options->log == NULL)
         return SAM_OK;
-    sam_status status = sam_kept_open(&worker->kept, worker->options->log, worker->manifest, &past, err);
+    sam_status status = sam_run_log_open(&worker->log, worker->options->log, worker->manifest, &past, err);
     if (status != SAM_OK || past == NULL)
         return status;
     status = sam_replica_put_log(worker->replica, past, sam_samlog_rounds(past), err);
@@ -105,16 +105,16 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
     if (status != SAM_OK)
         return status;
     worker->manifest = sam_session_manifest(worker->session);
-    sam_beginning_passed(&worker->beginning, "manifest");
+    sam_startup_step(&worker->startup, "manifest");
     status = sam_model_open(&worker->model, options->model, err);
-    sam_beginning_passed(&worker->beginning, "model");
+    sam_startup_step(&worker->startup, "model");
     if (status == SAM_OK)
         status = sam_replica_new(&worker->replica, worker->model, worker->manifest, err);
     if (status == SAM_OK)
-        status = open_kept(worker, err);
+        status = open_log(worker, err);
     if (status == SAM_OK)
         status = load_data(worker, err);
-    sam_beginning_passed(&worker->beginning, "data");
+    sam_startup_step(&worker->startup, "data");
     sam_engine_options engine = options->engine;
     if (engine.kernel == NULL)
         engine.kernel = worker->manifest->kernel;
@@ -131,7 +131,7 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
         status = sam_session_join(worker->session, sam_engine_kernels(worker->engine)->name,
                                   sam_engine_threads(worker->engine),
                                   worker->manifest->signed_records ? &worker->key : NULL, err);
-    sam_beginning_passed(&worker->beginning, "engine and join");
+    sam_startup_step(&worker->startup, "engine and join");
     return status;
 }
 
@@ -144,7 +144,7 @@ static void close_parts(sam_worker *worker)
     sam_dataset_free(worker->dev);
     sam_task_free(worker->task);
     sam_model_close(worker->model);
-    sam_kept_close(worker->kept);
+    sam_run_log_close(worker->log);
     sam_session_close(worker->session);
     sam_free(worker->codes);
     sam_free(worker->leases);
@@ -192,7 +192,7 @@ static sam_status take_reply(sam_worker *worker, const sam_sync_reply *reply, sa
         status = sam_replica_seek(worker->replica, rounds, err);
     if (status != SAM_OK)
         return status;
-    sam_kept_add(worker->kept, reply->rounds, reply->round_lengths, reply->round_count);
+    sam_run_log_add(worker->log, reply->rounds, reply->round_lengths, reply->round_count);
     sam_free(worker->leases);
     worker->leases = sam_alloc(reply->lease_count, sizeof *worker->leases);
     if (worker->leases == NULL)
@@ -241,8 +241,8 @@ static sam_status compute_slot(sam_worker *worker, const sam_lease *lease, sam_e
     worker->result.weight = record.weight;
     worker->result.loss = record.loss;
     worker->slots++;
-    sam_beginning_passed(&worker->beginning, "slot");
-    sam_beginning_say(&worker->beginning);
+    sam_startup_step(&worker->startup, "slot");
+    sam_startup_finish(&worker->startup);
     sam_log_debug("round %llu slot %u: loss %.4f", (unsigned long long)lease->round, lease->index,
                   sam_loss_in_nats(record.loss));
     return SAM_OK;
@@ -260,7 +260,7 @@ static sam_status evaluate_chunk(sam_worker *worker, const sam_lease *lease, sam
     if (status == SAM_OK) {
         worker->result.evaluation = sam_evaluation_of(worker->dev, first, count, outcomes, lease->round);
         worker->evaluations++;
-        sam_beginning_passed(&worker->beginning, "an evaluation");
+        sam_startup_step(&worker->startup, "an evaluation");
     }
     sam_free(outcomes);
     return status;
@@ -287,7 +287,7 @@ static sam_status work(sam_worker *worker, const sam_lease *lease, sam_error *er
     }
     uint64_t began = sam_monotonic_ms(), head = sam_replica_rounds(worker->replica);
     worker->result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index};
-    sam_beginning_passed(&worker->beginning, "rounds and lease");
+    sam_startup_step(&worker->startup, "rounds and lease");
     sam_status status = sam_replica_seek(worker->replica, lease->round, err);
     if (status == SAM_OK)
         status =
@@ -326,7 +326,7 @@ static void say_digest(const sam_worker *worker)
 sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
 {
     sam_worker worker = {.options = options};
-    sam_beginning_start(&worker.beginning);
+    sam_startup_begin(&worker.startup);
     sam_status status = open_parts(&worker, err);
     bool joined = status == SAM_OK;
     if (status == SAM_OK)
