@@ -5,12 +5,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "client/received.h"
+#include "client/session.h"
 #include "train/dataset.h"
 #include "train/replica.h"
 #include "train/trainer.h"
 #include "worker/key.h"
 #include "worker/run_log.h"
-#include "worker/session.h"
 #include "worker/startup_timing.h"
 
 #include <stdio.h>
@@ -19,6 +20,7 @@
 typedef struct sam_worker {
     const sam_worker_options *options;
     sam_session *session;
+    sam_received received;
     const sam_manifest *manifest;
     sam_model *model;
     sam_task *task;
@@ -91,20 +93,32 @@ static sam_status open_log(sam_worker *worker, sam_error *err)
     if (status != SAM_OK || past == NULL)
         return status;
     status = sam_replica_put_log(worker->replica, past, sam_samlog_rounds(past), err);
-    sam_session_go_on(worker->session, sam_samlog_chain(past));
+    worker->received = (sam_received){sam_samlog_rounds(past), *sam_samlog_chain(past)};
     sam_log_info("goes on after the %llu rounds in %s", (unsigned long long)sam_samlog_rounds(past),
                  worker->options->log);
     sam_samlog_close(past);
     return status;
 }
 
+static sam_status join(sam_worker *worker, sam_error *err)
+{
+    const sam_member member = {.name = worker->options->name,
+                               .kernel = sam_engine_kernels(worker->engine)->name,
+                               .threads = sam_engine_threads(worker->engine),
+                               .evaluates = worker->options->dev != NULL,
+                               .key = worker->manifest->signed_records ? &worker->key : NULL};
+    return sam_http_transport.join(worker->session, &member, err);
+}
+
 static sam_status open_parts(sam_worker *worker, sam_error *err)
 {
     const sam_worker_options *options = worker->options;
-    sam_status status = sam_session_open(&worker->session, options, err);
+    const sam_session_options where = {options->ledger, options->run, options->token_file, options->ca_file};
+    sam_status status = sam_session_open(&worker->session, &where, err);
     if (status != SAM_OK)
         return status;
     worker->manifest = sam_session_manifest(worker->session);
+    worker->received = (sam_received){0, worker->manifest->id};
     sam_startup_step(&worker->startup, "manifest");
     status = sam_model_open(&worker->model, options->model, err);
     sam_startup_step(&worker->startup, "model");
@@ -128,9 +142,7 @@ static sam_status open_parts(sam_worker *worker, sam_error *err)
     if (status == SAM_OK && worker->manifest->signed_records)
         status = open_key(worker, err);
     if (status == SAM_OK)
-        status = sam_session_join(worker->session, sam_engine_kernels(worker->engine)->name,
-                                  sam_engine_threads(worker->engine),
-                                  worker->manifest->signed_records ? &worker->key : NULL, err);
+        status = join(worker, err);
     sam_startup_step(&worker->startup, "engine and join");
     return status;
 }
@@ -218,9 +230,14 @@ static sam_status sync(sam_worker *worker, bool leaving, sam_error *err)
         .result_count = worker->finished ? 1 : 0,
     };
     sam_sync_reply reply = {0};
-    sam_status status = sam_session_sync(worker->session, &request, &reply, err);
-    if (status != SAM_OK)
+    sam_status status = leaving ? sam_http_transport.leave(worker->session, &request, &reply, err)
+                                : sam_http_transport.turn(worker->session, 0, &request, &reply, err);
+    if (status == SAM_OK)
+        status = sam_received_add(&worker->received, request.cursor, &reply, err);
+    if (status != SAM_OK) {
+        sam_sync_reply_free(&reply);
         return status;
+    }
     worker->finished = false;
     if (reply.refused > 0)
         sam_log_info("%u result came too late", reply.refused);
