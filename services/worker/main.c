@@ -12,7 +12,7 @@
 typedef struct settings {
     const char *kernel;
     sam_precision precision;
-    uint64_t threads, wait_ms;
+    uint64_t threads, wait_ms, ahead;
     sam_worker_options worker;
 } settings;
 
@@ -27,20 +27,21 @@ static sam_status check(settings *set, sam_error *err)
     for (size_t i = 0; i < sizeof required / sizeof required[0]; i++)
         if (required[i].value == NULL)
             return sam_fail(err, SAM_INVALID, "--%s is missing; see samara-worker --help", required[i].name);
-    if (set->threads > 1024 || set->wait_ms > 3600000)
-        return sam_fail(err, SAM_INVALID, "--threads is at most 1024, --wait-ms at most 3600000");
+    if (set->threads > 1024 || set->wait_ms > 3600000 || set->ahead > 1000)
+        return sam_fail(err, SAM_INVALID, "--threads is at most 1024, --wait-ms at most 3600000, --ahead at most 1000");
     set->worker.engine = (sam_engine_options){
         .threads = (unsigned)set->threads,
         .precision = set->precision,
         .kernel = set->kernel,
     };
     set->worker.wait_ms = (uint32_t)set->wait_ms;
+    set->worker.ahead = (uint32_t)set->ahead;
     return SAM_OK;
 }
 
 int main(int argc, char **argv)
 {
-    settings set = {.precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .worker = {.name = "worker"}};
+    settings set = {.precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .ahead = 1, .worker = {.name = "worker"}};
     const sam_option table[] = {
         {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL[,URL...]",
          "of the ledger, such as http://127.0.0.1:8642, or of several copies: the next is tried when one is away"},
@@ -61,6 +62,9 @@ int main(int argc, char **argv)
         {"cache", SAM_OPTION_TEXT, &set.worker.cache, "FOLDER", "keep activations of frozen blocks there, shared"},
         {"status-file", SAM_OPTION_TEXT, &set.worker.status_file, "FILE",
          "write slots, bytes and memory there, as JSON"},
+        {"ahead", SAM_OPTION_COUNT, &set.ahead, "N",
+         "leases to hold beside the one it computes, where the way to the ledger is long; 0: it computes and talks in "
+         "turn"},
         {"wait-ms", SAM_OPTION_COUNT, &set.wait_ms, "MS", "how long the ledger may hold a request without news"},
         {0},
     };

@@ -1,10 +1,10 @@
 /* A worker: joins a run at a ledger, keeps a replica up to date, and computes the slots it is given.
  *
- *     join -> catch up -> { sync: finished codes and cursor out; rounds and leases in
- *                           apply rounds; compute leases } until the run is complete or it is told to stop
+ *     join -> { apply rounds; compute a lease }, while client/pipeline.h talks to the ledger, until the run is complete
+ * or somebody tells it to stop
  *
  * It only ever opens connections outward. While the ledger is away it waits, with what it has finished, and goes on by
- * itself. Thread safety: one worker, one thread; the engine brings its own.
+ * itself. Thread safety: one worker in a thread; engine and pipeline bring their own.
  */
 #ifndef SAM_WORKER_H
 #define SAM_WORKER_H
@@ -22,8 +22,9 @@ typedef struct sam_worker_options {
     const char *key;         /* file of its own key, made where there is none; NULL: it can sign nothing */
     const char *log;         /* file that keeps the log; NULL: none */
     const char *cache;       /* folder of activations; NULL: in memory only */
-    const char *status_file; /* rewritten after every slot; NULL: none */
+    const char *status_file; /* rewritten while it works; NULL: none */
     uint32_t wait_ms;        /* that the ledger may hold a sync */
+    uint32_t ahead;          /* leases that it holds beside the one it computes (client/pipeline.h) */
     sam_engine_options engine;
 } sam_worker_options;
 

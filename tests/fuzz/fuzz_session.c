@@ -2,7 +2,8 @@
  * rounds that are passed on are chained to the run.
  *
  * The first line is the answer to the join; the rest that to the sync. */
-#include "worker/session.h"
+#include "client/received.h"
+#include "client/session.h"
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -41,16 +42,20 @@ static void must_be_chained(const sam_sync_reply *reply)
             __builtin_trap();
 }
 
-static sam_status converse(const sam_worker_options *options, sam_error *err)
+static sam_status converse(const sam_session_options *options, sam_error *err)
 {
     sam_session *session;
     sam_sync_reply reply = {0};
+    sam_received received = {0, manifest->id};
+    const sam_member member = {.name = "fuzz", .kernel = "portable", .threads = 1};
     sam_status status = sam_session_open(&session, options, err);
     if (status != SAM_OK)
         return status;
-    status = sam_session_join(session, "portable", 1, NULL, err);
+    status = sam_http_transport.join(session, &member, err);
     if (status == SAM_OK)
-        status = sam_session_sync(session, &(sam_sync_request){.wants = 1}, &reply, err);
+        status = sam_http_transport.turn(session, 0, &(sam_sync_request){.wants = 1}, &reply, err);
+    if (status == SAM_OK)
+        status = sam_received_add(&received, 0, &reply, err);
     if (status == SAM_OK)
         must_be_chained(&reply);
     sam_sync_reply_free(&reply);
@@ -69,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     const fuzz_answer answers[] = {answer(&buffers[0], manifest->text, manifest->text_length),
                                    answer(&buffers[1], bytes, line), answer(&buffers[2], bytes + rest, length - rest)};
     fuzz_peer_script(&peer, answers, 3);
-    const sam_worker_options options = {.ledger = peer.address, .run = manifest->id_hex, .name = "fuzz"};
+    const sam_session_options options = {.ledger = peer.address, .run = manifest->id_hex};
     if (converse(&options, &err) != SAM_OK && err.text[0] == 0)
         __builtin_trap();
     fuzz_peer_set(&peer, NULL, 0);

@@ -1,4 +1,4 @@
-#include "worker/kept.h"
+#include "worker/run_log.h"
 
 #include "base/files.h"
 #include "run/run_golden.h"
@@ -30,16 +30,16 @@ static void end(fixture *f)
     test_folder_remove(&f->folder);
 }
 
-static sam_kept *open_kept(const fixture *f, uint64_t rounds)
+static sam_run_log *open_log(const fixture *f, uint64_t rounds)
 {
-    sam_kept *kept;
+    sam_run_log *log;
     sam_samlog *past;
     sam_error err = {0};
-    if (sam_kept_open(&kept, f->path, f->manifest, &past, &err) != SAM_OK)
+    if (sam_run_log_open(&log, f->path, f->manifest, &past, &err) != SAM_OK)
         fail_msg("%s", err.text);
     assert_int_equal(past == NULL ? 0 : sam_samlog_rounds(past), rounds);
     sam_samlog_close(past);
-    return kept;
+    return log;
 }
 
 static void expect_file(const fixture *f, const void *bytes, size_t length)
@@ -56,18 +56,18 @@ static void write_file(const fixture *f, const void *bytes, size_t length)
     assert_int_equal(sam_file_write(f->path, bytes, length, NULL), SAM_OK);
 }
 
-static void what_is_kept_is_the_log(void **state)
+static void what_is_written_is_the_log(void **state)
 {
     fixture f = begin();
     (void)state;
-    sam_kept *kept = open_kept(&f, 0);
-    sam_kept_add(kept, ROUNDS, LENGTHS, 2);
+    sam_run_log *log = open_log(&f, 0);
+    sam_run_log_add(log, ROUNDS, LENGTHS, 2);
     expect_file(&f, GOLDEN_LOG, sizeof GOLDEN_LOG);
-    sam_kept_close(kept);
+    sam_run_log_close(log);
     end(&f);
 }
 
-static void a_kept_log_goes_on_wherever_it_was_cut_off(void **state)
+static void a_log_goes_on_wherever_it_was_cut_off(void **state)
 {
     (void)state;
     const size_t head = 8 + 4 + sizeof GOLDEN_MANIFEST, first = head + 4 + sizeof GOLDEN_ROUND_0;
@@ -79,9 +79,9 @@ static void a_kept_log_goes_on_wherever_it_was_cut_off(void **state)
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         fixture f = begin();
         write_file(&f, GOLDEN_LOG, CASES[i].length);
-        sam_kept *kept = open_kept(&f, CASES[i].rounds);
-        sam_kept_add(kept, ROUNDS + CASES[i].rounds, LENGTHS + CASES[i].rounds, 2 - (size_t)CASES[i].rounds);
-        sam_kept_close(kept);
+        sam_run_log *log = open_log(&f, CASES[i].rounds);
+        sam_run_log_add(log, ROUNDS + CASES[i].rounds, LENGTHS + CASES[i].rounds, 2 - (size_t)CASES[i].rounds);
+        sam_run_log_close(log);
         expect_file(&f, GOLDEN_LOG, sizeof GOLDEN_LOG);
         end(&f);
     }
@@ -89,17 +89,17 @@ static void a_kept_log_goes_on_wherever_it_was_cut_off(void **state)
 
 static void a_file_of_something_else_is_left_as_it_is(void **state)
 {
-    sam_kept *kept;
+    sam_run_log *log;
     sam_samlog *past;
     sam_error err = {0};
     fixture f = begin();
     (void)state;
     write_file(&f, "notes", 5);
-    assert_int_not_equal(sam_kept_open(&kept, f.path, f.manifest, &past, &err), SAM_OK);
+    assert_int_not_equal(sam_run_log_open(&log, f.path, f.manifest, &past, &err), SAM_OK);
     expect_file(&f, "notes", 5);
     write_file(&f, GOLDEN_LOG, sizeof GOLDEN_LOG);
     f.manifest->id.bytes[0] ^= 1; /* another run */
-    assert_int_equal(sam_kept_open(&kept, f.path, f.manifest, &past, &err), SAM_INVALID);
+    assert_int_equal(sam_run_log_open(&log, f.path, f.manifest, &past, &err), SAM_INVALID);
     assert_non_null(strstr(err.text, "has the log of run"));
     expect_file(&f, GOLDEN_LOG, sizeof GOLDEN_LOG);
     end(&f);
@@ -107,24 +107,24 @@ static void a_file_of_something_else_is_left_as_it_is(void **state)
 
 static void two_workers_do_not_share_a_file(void **state)
 {
-    sam_kept *second;
+    sam_run_log *second;
     sam_samlog *past;
     sam_error err = {0};
     fixture f = begin();
     (void)state;
-    sam_kept *kept = open_kept(&f, 0);
-    assert_int_equal(sam_kept_open(&second, f.path, f.manifest, &past, &err), SAM_CONFLICT);
+    sam_run_log *log = open_log(&f, 0);
+    assert_int_equal(sam_run_log_open(&second, f.path, f.manifest, &past, &err), SAM_CONFLICT);
     assert_non_null(strstr(err.text, "another worker"));
-    sam_kept_close(kept);
-    sam_kept_close(open_kept(&f, 0));
+    sam_run_log_close(log);
+    sam_run_log_close(open_log(&f, 0));
     end(&f);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_kept_is_the_log),
-        cmocka_unit_test(a_kept_log_goes_on_wherever_it_was_cut_off),
+        cmocka_unit_test(what_is_written_is_the_log),
+        cmocka_unit_test(a_log_goes_on_wherever_it_was_cut_off),
         cmocka_unit_test(a_file_of_something_else_is_left_as_it_is),
         cmocka_unit_test(two_workers_do_not_share_a_file),
     };
