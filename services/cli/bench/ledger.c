@@ -131,7 +131,7 @@ static sam_status create_run(stage *s, sam_error *err)
                                 .log2_k = 20,
                                 .eta_log2 = -30,
                                 .trainable = {.end_block = 1},
-                                .size = {.rate = 1, .clip = 1024},
+                                .size = {.rate = 1, .clip = 1024, .scale = {.kind = SAM_SCALE_FIXED, .rms = 256}},
                                 .evaluation = {.chunks = 1},
                                 .lease_ms = 3600000};
     sam_status status = sam_manifest_compose(&s->manifest, &draft, err);
