@@ -127,10 +127,8 @@ static sam_status read_log(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 
 static sam_status manifest(fuzz_ledger *it, sam_redis *redis, sam_error *err)
 {
-    sam_manifest *found;
-    sam_status status = ledger_manifest(redis, it->run.id, &found, err);
-    sam_manifest_free(found);
-    return status;
+    const ledger_run *found;
+    return ledger_runs_find(&it->ledger.runs, redis, it->run.id, &found, err);
 }
 
 static sam_status list(fuzz_ledger *it, sam_redis *redis, sam_error *err)
@@ -154,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     if (rounds.length == 0)
         make_rounds(it);
     sam_redis *redis = fuzz_ledger_open(it, bytes + 1, length - 1);
-    it->run.signed_records = (bytes[0] & 0x80) != 0;
+    it->run.manifest->signed_records = (bytes[0] & 0x80) != 0;
     if (TRANSITIONS[(bytes[0] & 0x7f) % 9](it, redis, &err) != SAM_OK && err.text[0] == 0)
         __builtin_trap();
     fuzz_ledger_close(it, redis);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "folder.h"
+#include "sketch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,6 +13,8 @@ static void start(fuzz_ledger *it)
     sam_error err;
     snprintf(path, sizeof path, "%s/redis", fuzz_folder());
     fuzz_peer_start(&it->peer, path);
+    it->run.manifest = fuzz_sketch();
+    it->run.shape = sam_manifest_shape(it->run.manifest);
     memset(it->run.id, 'a', SAM_DIGEST_HEX - 1);
     it->run.shape = sam_manifest_shape(it->run.manifest);
     sam_schema_key_of(it->run.log_key, it->run.id, SAM_KEY_LOG);
@@ -24,13 +27,7 @@ static void start(fuzz_ledger *it)
 
 fuzz_ledger *fuzz_ledger_start(void)
 {
-    static fuzz_ledger it = {.run = {.shape = {.places = 2, .codes_least = 2, .codes_most = 2},
-                                     .rounds = 4,
-                                     .chunks = 2,
-                                     .lease_ms = 1000,
-                                     .verify_rate = 8,
-                                     .least_slots = 1,
-                                     .reach = 8}};
+    static fuzz_ledger it = {.run = {.reach = 8}};
     if (it.peer.address[0] == 0)
         start(&it);
     return &it;
