@@ -38,13 +38,13 @@ def hashes():
         yield "blake2b-%d %s" % (length, digest(data[:length]))
 
 
-def random_moves(chance):
+def random_moves(chance, epochs):
     moves = []
     while len(moves) < MOVES:
         for _ in range(min(1 + chance.draw() % 40, MOVES - len(moves))):
-            probe, word = chance.draw() >> 20, chance.draw()
+            number, word = chance.draw(), chance.draw()
             size = word >> (2 + word % 50)
-            moves.append((probe, -size if chance.draw() & 1 else size))
+            moves.append(exact.Move(number % epochs, number >> 20, -size if chance.draw() & 1 else size))
     return moves
 
 
@@ -53,9 +53,9 @@ def random_base(chance):
     return [word & 0x807FFFFF | (103 + (word >> 32) % 32) << 23 for word in words]
 
 
-def family_run(name, seed, state):
-    chance = SplitMix(seed)
-    state.move_all(random_moves(chance))
+def family_run(name, state, epochs):
+    chance = SplitMix(state.seed)
+    state.move_all(random_moves(chance, epochs))
     yield "%s-state %s" % (name, state.digest())
     theta = state.weights(random_base(chance), first=100)
     yield "%s-weights %s" % (name, digest(struct.pack("<%dI" % WEIGHTS, *theta)))
@@ -69,29 +69,47 @@ def random_code(chance):
     return exact.encode(float(-size if word >> 59 & 1 else size))
 
 
-def update_run(number):
+def manifest_of(number):
+    return {
+        "mode": "sync", "slots": SLOTS, "probes": PROBES, "seed": "0", "eta_log2": 0,
+        "directions": {"family": "sketch", "log2_k": 0, **({"epoch_rounds": str(7 * number)} if number % 2 else {})},
+        "rate": str(1 << (10 + number)),
+        "schedule": {"kind": ("constant", "linear", "cosine", "inverse")[number % 4], "warmup": str(10 * number),
+                     "horizon": "300", "floor": number},
+        "scale": {"kind": ("fixed", "running", "first")[number % 3], "rms": 1000 + 300 * number, "shift": number % 7,
+                  "window": 5 * number},
+        "guard": {"kind": ("clip", "trimmed", "median")[number // 3 % 3], "clip": 256 + 90 * number,
+                  "trim": 20 * number, "cap": 256 + 50 * number},
+        "lag": number % 5}
+
+
+def random_records(chance, r):
+    empty = chance.draw() % SLOTS
+    places = [place for place in range(SLOTS) if place != empty or r % 3 == 0]
+    return [exact.Record(r, place, [random_code(chance) for _ in range(PROBES)]) for place in places]
+
+
+def rounds_run(number):
     chance, data = SplitMix(number), b""
-    update = exact.Update(
-        rate=1 << (10 + number), schedule=("constant", "linear", "cosine", "inverse")[number % 4], warmup=10 * number,
-        horizon=300, floor=number, normaliser=("none", "running", "first")[number % 3], shift=number % 7,
-        window=5 * number, guard=("clip", "trimmed", "median")[number // 3 % 3], clip=256 + 90 * number,
-        trim=20 * number, cap=256 + 50 * number)
+    run = exact.Run(manifest_of(number))
     for r in range(ROUNDS):
-        codes = [[random_code(chance) for _ in range(PROBES)] for _ in range(SLOTS)]
-        amounts = [amount or 0 for slot in update.amounts(r, codes) for amount in slot]
-        data += struct.pack("<%dq2Q" % len(amounts), *amounts, update.mean_square, update.rounds_seen)
-    yield "update-%d %s" % (number, digest(data))
+        records = random_records(chance, r)
+        weights, moves = run.record_weights(records), run.put(r, records)
+        data += struct.pack("<%dQ" % len(weights), *weights)
+        data += b"".join(struct.pack("<QQq", *move) for move in moves)
+        data += struct.pack("<2Q", *run.scale_before(r + 1))
+    yield "rounds-%d %s" % (number, digest(data))
 
 
 def lines():
     yield from hashes()
-    yield from family_run("sketch-6", 1, exact.Sketch(1, 6, -60))
-    yield from family_run("sketch-13", 2, exact.Sketch(2, 13, -66, epoch=9))
-    yield from family_run("rademacher", 3, exact.Dense(3, 700, -30))
-    yield from family_run("rademacher-pool", 4, exact.Dense(4, 401, 0, pool=512, epoch=1))
-    yield from family_run("gaussian", 5, exact.Dense(5, 700, -28, kind="gaussian"))
+    yield from family_run("sketch-6", exact.Sketch(1, 6, -60), 1)
+    yield from family_run("sketch-13", exact.Sketch(2, 13, -66), 3)
+    yield from family_run("rademacher", exact.Dense(3, 700, -30), 1)
+    yield from family_run("rademacher-pool", exact.Dense(4, 401, 0, pool=512), 4)
+    yield from family_run("gaussian", exact.Dense(5, 700, -28, kind="gaussian"), 2)
     for number in range(12):
-        yield from update_run(number)
+        yield from rounds_run(number)
 
 
 def main():

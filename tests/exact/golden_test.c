@@ -1,4 +1,6 @@
 /* libs/seed against docs/formats/golden/exact-zone.json, which the Python implementation of the exact zone wrote. */
+#include "rounds.h"
+
 #include "base/digest.h"
 #include "base/text.h"
 #include "seed/code.h"
@@ -6,7 +8,6 @@
 #include "seed/numbering.h"
 #include "seed/philox.h"
 #include "seed/sampler.h"
-#include "seed/update.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 
 #define GOLDEN_FILE SAMARA_SOURCE "/docs/formats/golden/exact-zone.json"
-#define ROUND_CODES 8 /* slots x probes of the golden runs */
+#define PROBES_MAX  2 /* of the golden runs */
 
 /* ---- reading the vectors ---- */
 
@@ -51,6 +52,18 @@ static uint64_t hex(const json_t *object, const char *name)
     return hex_value(member(object, name));
 }
 
+static int64_t optional(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+/* Decimal text, as a manifest has 64-bit integers. */
+static uint64_t decimal(const json_t *object, const char *name)
+{
+    const char *digits = json_string_value(json_object_get(object, name));
+    return digits == NULL ? 0 : strtoull(digits, NULL, 10);
+}
+
 static unsigned choice(const json_t *object, const char *name, const char *const *names, unsigned count)
 {
     for (unsigned i = 0; i < count; i++)
@@ -66,16 +79,18 @@ static sam_schedule_kind schedule_kind(const json_t *object, const char *name)
     return (sam_schedule_kind)choice(object, name, NAMES, 4);
 }
 
-static sam_directions *open_family(const json_t *vector, uint64_t parameters, int eta_log2)
+/* `manifest`: an object with directions, seed and perhaps eta_log2. */
+static sam_directions *open_directions(const json_t *manifest, uint64_t parameters)
 {
     static const char *const NAMES[] = {"sketch", "rademacher", "gaussian"};
-    const sam_directions_tensor tensor = {0, 1, parameters};
+    const json_t *family = member(manifest, "directions");
+    const sam_directions_tensor tensor = {.start = 0, .rows = 1, .columns = parameters};
     const sam_directions_spec spec = {
-        .family = (sam_family)choice(vector, "family", NAMES, 3),
-        .log2_k = (unsigned)integer(vector, "log2_k"),
-        .log2_pool = (unsigned)integer(vector, "log2_pool"),
-        .seed = hex(vector, "seed"),
-        .eta_log2 = eta_log2,
+        .family = (sam_family)choice(family, "family", NAMES, 3),
+        .log2_k = (unsigned)optional(family, "log2_k"),
+        .log2_pool = (unsigned)optional(family, "log2_pool"),
+        .seed = decimal(manifest, "seed"),
+        .eta_log2 = (int)optional(manifest, "eta_log2"),
         .tensors = &tensor,
         .tensor_count = 1,
     };
@@ -84,18 +99,24 @@ static sam_directions *open_family(const json_t *vector, uint64_t parameters, in
     return directions;
 }
 
-static sam_update_spec update_spec(const json_t *run)
+static exact_rounds rounds_of(const json_t *manifest)
 {
-    static const char *const NORMALISERS[] = {"none", "running", "first"};
+    static const char *const SCALES[] = {"fixed", "running", "first"};
     static const char *const GUARDS[] = {"clip", "trimmed", "median"};
-    return (sam_update_spec){
-        .rate = (uint64_t)integer(run, "rate"),
-        .schedule = {schedule_kind(run, "schedule"), (uint64_t)integer(run, "warmup"),
-                     (uint64_t)integer(run, "horizon"), (uint32_t)integer(run, "floor")},
-        .normaliser = {(sam_normaliser_kind)choice(run, "normaliser", NORMALISERS, 3), (uint32_t)integer(run, "shift"),
-                       (uint32_t)integer(run, "window")},
-        .guard = {(sam_guard_kind)choice(run, "guard", GUARDS, 3), (uint32_t)integer(run, "clip"),
-                  (uint32_t)integer(run, "trim"), (uint32_t)integer(run, "cap")},
+    const json_t *schedule = member(manifest, "schedule"), *scale = member(manifest, "scale");
+    const json_t *guard = member(manifest, "guard");
+    return (exact_rounds){
+        .numbering = {(uint32_t)integer(manifest, "slots"), (uint32_t)integer(manifest, "probes"),
+                      decimal(member(manifest, "directions"), "epoch_rounds")},
+        .size = {.rate = decimal(manifest, "rate"),
+                 .schedule = {schedule_kind(schedule, "kind"), decimal(schedule, "warmup"),
+                              decimal(schedule, "horizon"), (uint32_t)integer(schedule, "floor")},
+                 .scale = {(sam_scale_kind)choice(scale, "kind", SCALES, 3), (uint32_t)optional(scale, "rms"),
+                           (uint32_t)optional(scale, "shift"), (uint32_t)optional(scale, "window")},
+                 .clip = (uint32_t)integer(guard, "clip")},
+        .guard = {(sam_guard_kind)choice(guard, "kind", GUARDS, 3), (uint32_t)optional(guard, "trim"),
+                  (uint32_t)optional(guard, "cap")},
+        .lag = (uint64_t)optional(manifest, "lag"),
     };
 }
 
@@ -172,46 +193,70 @@ static void check_walk(const sam_directions *directions, sam_direction probe, ui
     assert_int_equal(sam_walk_at(&walk, probe.number, sam_directions_log2_size(spec)), wanted);
 }
 
-static void probes_point_where_the_golden_ones_do(void **state)
+static void places_have_their_golden_numbers(void **state)
 {
     size_t index, i;
-    json_t *vector, *wanted;
-    json_array_foreach(member(*state, "probes"), index, vector)
+    json_t *vector, *place;
+    json_array_foreach(member(*state, "numbering"), index, vector)
     {
-        uint64_t first = hex(vector, "first");
-        sam_directions *directions = open_family(vector, 1000, -20);
-        float z[40];
-        const sam_direction probe = {(uint32_t)integer(vector, "epoch"), hex(vector, "probe")};
-        assert_true(sam_directions_set_epochs(directions, probe.epoch + 1));
-        sam_directions_probe(directions, probe, first, 40, z);
-        float unit = sam_directions_sized(directions) ? 32.0f : 1.0f;
-        json_array_foreach(member(vector, "z"), i, wanted)
+        const sam_numbering numbering = {(uint32_t)integer(vector, "slots"), (uint32_t)integer(vector, "probes"),
+                                         hex(vector, "epoch_rounds")};
+        json_array_foreach(member(vector, "places"), i, place)
         {
-            if ((int64_t)(z[i] * unit) != json_integer_value(wanted))
-                fail_msg("probe vector %zu, element %zu: %g", index, i, (double)z[i]);
+            sam_step step = sam_number_slot(&numbering, hex_value(json_array_get(place, 0)),
+                                            (uint32_t)json_integer_value(json_array_get(place, 1)));
+            uint64_t direction = step.direction + (uint64_t)json_integer_value(json_array_get(place, 2));
+            const json_t *wanted = json_array_get(member(vector, "numbers"), i);
+            if (step.epoch != hex_value(json_array_get(wanted, 0)) ||
+                step.minibatch != hex_value(json_array_get(wanted, 1)) ||
+                direction != hex_value(json_array_get(wanted, 2)))
+                fail_msg("numbering %zu, place %zu: epoch %u, minibatch %llx, direction %llx", index, i, step.epoch,
+                         (unsigned long long)step.minibatch, (unsigned long long)direction);
         }
-        if (strcmp(text(vector, "family"), "sketch") == 0)
-            check_walk(directions, probe, hex(vector, "direction"));
-        sam_directions_free(directions);
     }
+    assert_int_equal(index, 4);
+}
+
+static void check_direction(const json_t *vector, size_t index)
+{
+    sam_directions *directions = open_directions(vector, 1000);
+    const sam_direction direction = {(uint32_t)integer(vector, "epoch"), hex(vector, "number")};
+    float z[40];
+    assert_true(sam_directions_set_epochs(directions, direction.epoch + 1));
+    sam_directions_probe(directions, direction, (uint64_t)integer(vector, "first"), 40, z);
+    float unit = sam_directions_sized(directions) ? 32.0f : 1.0f;
+    size_t i;
+    json_t *wanted;
+    json_array_foreach(member(vector, "z"), i, wanted)
+    {
+        if ((int64_t)(z[i] * unit) != json_integer_value(wanted))
+            fail_msg("direction %zu, element %zu: %g", index, i, (double)z[i]);
+    }
+    if (strcmp(text(member(vector, "directions"), "family"), "sketch") == 0)
+        check_walk(directions, direction, hex(vector, "direction"));
+    sam_directions_free(directions);
+}
+
+static void directions_point_where_the_golden_ones_do(void **state)
+{
+    size_t index;
+    json_t *vector;
+    json_array_foreach(member(*state, "directions"), index, vector) check_direction(vector, index);
     assert_int_equal(index, 18);
 }
 
 static void check_samples(const json_t *vector, sam_sampler *sampler)
 {
-    uint64_t slots = (uint64_t)integer(vector, "slots");
     size_t size = (size_t)integer(vector, "batch"), i;
     uint32_t batch[16];
     assert_true(size <= 16);
-    json_t *round;
-    json_array_foreach(member(vector, "rounds"), i, round)
+    json_t *number;
+    json_array_foreach(member(vector, "numbers"), i, number)
     {
-        for (uint64_t slot = 0; slot < slots; slot++) {
-            sam_sampler_batch(sampler, (uint64_t)json_integer_value(round) * slots + slot, size, batch);
-            const json_t *wanted = json_array_get(json_array_get(member(vector, "batches"), i), (size_t)slot);
-            for (size_t b = 0; b < size; b++)
-                assert_int_equal(batch[b], json_integer_value(json_array_get(wanted, b)));
-        }
+        sam_sampler_batch(sampler, hex_value(number), size, batch);
+        const json_t *wanted = json_array_get(member(vector, "minibatches"), i);
+        for (size_t b = 0; b < size; b++)
+            assert_int_equal(batch[b], json_integer_value(json_array_get(wanted, b)));
     }
 }
 
@@ -227,7 +272,7 @@ static void minibatches_hold_their_golden_examples(void **state)
         assert_true(examples <= 64);
         for (size_t i = 0; i < json_array_size(labels); i++)
             classes[i] = (uint32_t)json_integer_value(json_array_get(labels, i));
-        sam_sampler *sampler = sam_sampler_new(hex(vector, "seed"), json_is_null(labels) ? NULL : classes, examples,
+        sam_sampler *sampler = sam_sampler_new(decimal(vector, "seed"), json_is_null(labels) ? NULL : classes, examples,
                                                (uint32_t)integer(vector, "classes"));
         assert_non_null(sampler);
         check_samples(vector, sampler);
@@ -238,52 +283,81 @@ static void minibatches_hold_their_golden_examples(void **state)
 
 /* ---- whole runs ---- */
 
-/* `length` bytes at the end: a golden run has one epoch, whose state is the last. */
-static void check_state_digest(const sam_directions *directions, size_t length, const char *wanted, size_t run,
-                               size_t round)
+/* Where a failing test stands. */
+typedef struct where {
+    size_t run, round;
+} where;
+
+static void check_state_digest(const sam_directions *directions, const char *wanted, where at)
 {
+    size_t length = (size_t)sam_directions_state_bytes(directions);
     uint8_t *bytes = malloc(length);
     assert_non_null(bytes);
-    sam_directions_state_read(directions, sam_directions_state_bytes(directions) - length, length, bytes);
+    sam_directions_state_read(directions, 0, length, bytes);
     sam_digest digest;
     char digits[SAM_DIGEST_HEX];
     sam_digest_of(&digest, bytes, length);
     sam_digest_hex(digits, &digest);
     free(bytes);
     if (strcmp(digits, wanted) != 0)
-        fail_msg("run %zu, round %zu: the state's digest is %s, golden %s", run, round, digits, wanted);
+        fail_msg("run %zu, round %zu: the state's digest is %s, golden %s", at.run, at.round, digits, wanted);
 }
 
-static void check_amounts(const json_t *wanted, const int64_t *amounts, size_t run, size_t round)
+static void check_one_weight(uint32_t weight, const json_t *wanted, where at)
 {
-    for (size_t i = 0; i < ROUND_CODES; i++) {
-        int64_t golden = json_integer_value(json_array_get(wanted, i));
-        if (amounts[i] != golden)
-            fail_msg("run %zu, round %zu, value %zu: amount %lld, golden %lld", run, round, i, (long long)amounts[i],
-                     (long long)golden);
-    }
+    if (weight != json_integer_value(wanted))
+        fail_msg("run %zu, round %zu: a record has the weight %u, golden %lld", at.run, at.round, weight,
+                 (long long)json_integer_value(wanted));
 }
 
-static void check_round(const json_t *run, size_t number, size_t i, sam_update_state *carried,
-                        sam_directions *directions, size_t state_bytes)
+static void check_move(const sam_move *move, const json_t *wanted, where at)
 {
-    uint32_t epoch = (uint32_t)integer(run, "epoch");
-    const json_t *round = json_array_get(member(run, "rounds"), i);
-    const sam_update_spec spec = update_spec(run);
-    uint64_t r = hex(run, "first_round") + i;
-    uint8_t codes[ROUND_CODES];
-    int64_t amounts[ROUND_CODES];
-    sam_move moves[ROUND_CODES];
-    assert_true(sam_unhex(codes, ROUND_CODES, text(round, "codes")));
-    assert_true(sam_update_round(&spec, carried, r, codes, (size_t)integer(run, "slots"),
-                                 (size_t)integer(run, "probes"), amounts));
-    assert_int_equal(carried->mean_square, hex(round, "mean_square"));
-    assert_int_equal(carried->rounds_seen, integer(round, "rounds_seen"));
-    check_amounts(member(round, "amounts"), amounts, number, i);
-    for (size_t m = 0; m < ROUND_CODES; m++)
-        moves[m] = (sam_move){{epoch, r * ROUND_CODES + m}, amounts[m]};
-    assert_true(sam_directions_move(directions, moves, ROUND_CODES));
-    check_state_digest(directions, state_bytes, text(round, "digest"), number, i);
+    uint64_t epoch = (uint64_t)json_integer_value(json_array_get(wanted, 0));
+    uint64_t number = (uint64_t)json_integer_value(json_array_get(wanted, 1));
+    int64_t amount = json_integer_value(json_array_get(wanted, 2));
+    if (move->direction.epoch != epoch || move->direction.number != number || move->amount != amount)
+        fail_msg("run %zu, round %zu: number %llu of epoch %u moves by %lld, golden %llu, %llu, %lld", at.run, at.round,
+                 (unsigned long long)move->direction.number, move->direction.epoch, (long long)move->amount,
+                 (unsigned long long)number, (unsigned long long)epoch, (long long)amount);
+}
+
+static void read_record(exact_record *record, uint8_t codes[PROBES_MAX], const json_t *golden)
+{
+    assert_true(sam_unhex(codes, PROBES_MAX, json_string_value(json_array_get(golden, 2))));
+    *record = (exact_record){(uint64_t)json_integer_value(json_array_get(golden, 0)),
+                             (uint32_t)json_integer_value(json_array_get(golden, 1)), codes};
+}
+
+static void move_state(sam_directions *directions, uint32_t epoch, const sam_move *moves, size_t count)
+{
+    assert_true(sam_directions_move(directions, moves, count));
+    if (sam_directions_epochs(directions) <= epoch)
+        assert_true(sam_directions_set_epochs(directions, epoch + 1));
+}
+
+static void check_round(const json_t *golden, exact_rounds *rounds, sam_directions *directions, where at)
+{
+    const json_t *from = member(golden, "records"), *wanted = member(golden, "moves");
+    exact_record records[EXACT_RECORDS_MAX];
+    uint8_t codes[EXACT_RECORDS_MAX][PROBES_MAX];
+    uint32_t weights[EXACT_RECORDS_MAX];
+    sam_move moves[EXACT_RECORDS_MAX * PROBES_MAX];
+    uint64_t number = (uint64_t)integer(golden, "round");
+    size_t count = json_array_size(from);
+    assert_true(count <= EXACT_RECORDS_MAX);
+    for (size_t i = 0; i < count; i++)
+        read_record(&records[i], codes[i], json_array_get(from, i));
+    assert_true(exact_rounds_put(rounds, number, records, count, weights, moves));
+    for (size_t i = 0; i < count; i++)
+        check_one_weight(weights[i], json_array_get(member(golden, "weights"), i), at);
+    assert_int_equal(json_array_size(wanted), count * PROBES_MAX);
+    for (size_t i = 0; i < count * PROBES_MAX; i++)
+        check_move(&moves[i], json_array_get(wanted, i), at);
+    sam_scale scale = exact_rounds_scale(rounds, number + 1);
+    assert_int_equal(scale.mean_square, hex(golden, "mean_square"));
+    assert_int_equal(scale.rounds_seen, integer(golden, "rounds_seen"));
+    move_state(directions, sam_epoch_of(&rounds->numbering, number), moves, count * PROBES_MAX);
+    check_state_digest(directions, text(golden, "digest"), at);
 }
 
 static void check_weights(const json_t *weights, const sam_directions *directions, size_t run)
@@ -304,21 +378,19 @@ static void check_weights(const json_t *weights, const sam_directions *direction
 
 static void whole_runs_agree_in_every_round_and_weight(void **state)
 {
-    size_t number;
-    json_t *run;
+    size_t number, i;
+    json_t *run, *round;
     json_array_foreach(member(*state, "runs"), number, run)
     {
-        assert_int_equal(integer(run, "slots") * integer(run, "probes"), ROUND_CODES);
-        sam_directions *directions =
-            open_family(run, (uint64_t)integer(run, "parameters"), (int)integer(run, "eta_log2"));
-        size_t state_bytes = (size_t)sam_directions_state_bytes(directions);
-        sam_update_state carried = {0};
-        for (size_t i = 0; i < json_array_size(member(run, "rounds")); i++)
-            check_round(run, number, i, &carried, directions, state_bytes);
+        const json_t *manifest = member(run, "manifest");
+        exact_rounds rounds = rounds_of(manifest);
+        assert_int_equal(rounds.numbering.probes, PROBES_MAX);
+        sam_directions *directions = open_directions(manifest, (uint64_t)integer(run, "parameters"));
+        json_array_foreach(member(run, "rounds"), i, round) check_round(round, &rounds, directions, (where){number, i});
         check_weights(member(run, "weights"), directions, number);
         sam_directions_free(directions);
     }
-    assert_int_equal(number, 12);
+    assert_int_equal(number, 37);
 }
 
 static int load(void **state)
@@ -343,7 +415,8 @@ int main(void)
         cmocka_unit_test(every_code_has_its_golden_value),
         cmocka_unit_test(floats_encode_to_their_golden_codes),
         cmocka_unit_test(schedules_give_their_golden_shares),
-        cmocka_unit_test(probes_point_where_the_golden_ones_do),
+        cmocka_unit_test(places_have_their_golden_numbers),
+        cmocka_unit_test(directions_point_where_the_golden_ones_do),
         cmocka_unit_test(minibatches_hold_their_golden_examples),
         cmocka_unit_test(whole_runs_agree_in_every_round_and_weight),
     };

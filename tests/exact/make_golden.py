@@ -43,6 +43,7 @@ SCALES = ["fixed", "running", "first"]
 GUARDS = ["clip", "trimmed", "median"]
 LAGS = [0, 1, 3]
 SLOTS, PROBES, PARAMETERS, ROUNDS = 4, 2, 600, 12
+EPOCHS_MAX = 4096  # of a run
 
 
 def hex64(value):
@@ -91,8 +92,8 @@ def numbering_vectors():
     for slots, probes, epoch_rounds in ((1, 1, 0), (4, 2, 3), (3, 5, 1), (4096, 256, 2**28)):
         numbering = exact.Numbering({"mode": "sync", "slots": slots, "probes": probes,
                                      "directions": {"epoch_rounds": str(epoch_rounds)} if epoch_rounds else {}})
-        places = [(r, place, probe) for r in (0, 1, 2, 3, 2**28 - 1, 2**28, 2**40 - 1) for place in (0, slots - 1)
-                  for probe in (0, probes - 1)]
+        rounds = [r for r in (0, 1, 2, 3, 4095, 2**28 - 1, 2**28, 2**40 - 1) if numbering.epoch(r) < EPOCHS_MAX]
+        places = [(r, place, probe) for r in rounds for place in (0, slots - 1) for probe in (0, probes - 1)]
         vectors.append({"mode": "sync", "slots": slots, "probes": probes, "epoch_rounds": hex64(epoch_rounds),
                         "places": [[hex64(r), place, probe] for r, place, probe in places],
                         "numbers": [[hex64(numbering.epoch(r)), hex64(numbering.minibatch(r, place)),
