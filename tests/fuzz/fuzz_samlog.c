@@ -22,7 +22,7 @@ static void check(const sam_samlog *log)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     /* as no mode has it yet: late records, any number of codes */
-    static const sam_round_shape SHAPE = {.places = 3, .codes_most = 5, .late_most = 7};
+    static const sam_round_shape SHAPE = {.places = 3, .codes_most = 5, .late_most = 7, .weight_most = 300};
     sam_samlog *log;
     sam_round round;
     sam_error err;
