@@ -122,6 +122,11 @@ sam_http_next gateway_show_workers(sam_http_request *request, void *user)
     return sam_http_answer_json(request, 200, OBJECT({"workers", list}));
 }
 
+static json_t *loss_json(double nats)
+{
+    return isfinite(nats) ? json_real(nats) : json_null();
+}
+
 /* ---- runs ---- */
 
 /* With the run's lock held. */
@@ -137,7 +142,7 @@ static json_t *summary_json(const gateway_run *run)
                   {"records", number(run->tally.records)},
                   {"probes_per_second", json_real(gateway_run_probes_per_second(run, now))},
                   {"committed_ms", number(run->tally.committed_ms)}, {"log_bytes", number(run->log.length)},
-                  {"snapshots", json_boolean(run->model != NULL)},
+                  {"train_loss", loss_json(run->tally.train_loss)}, {"snapshots", json_boolean(run->model != NULL)},
                   {"evaluation", last == NULL ? json_null() : evaluation_json(last)});
 }
 
@@ -202,29 +207,29 @@ static json_t *evaluations_of(const sam_round *round)
     return list;
 }
 
-static json_t *loss_json(double nats)
+static json_t *record_json(const sam_record *record)
 {
-    return isfinite(nats) ? json_real(nats) : json_null();
+    return OBJECT({"place", number(record->place)}, {"worker", number(record->author)},
+                  {"loss", loss_json(sam_loss_in_nats(record->loss))},
+                  {"codes", hex_text(record->codes, record->code_count)});
 }
 
-static json_t *round_json(const gateway_run *run, const sam_round *round)
+static json_t *round_json(const sam_round *round)
 {
-    json_t *workers = json_array(), *codes = json_array();
-    for (uint32_t place = 0; place < run->shape.places; place++) {
-        const sam_record *record = sam_round_at(round, place);
-        workers = append(workers, record == NULL ? number(0) : number(record->author));
-        codes = append(codes, record == NULL ? json_string("") : hex_text(record->codes, record->code_count));
-    }
-    return OBJECT({"round", number(round->number)}, {"committed_ms", number(round->committed_ms)}, {"workers", workers},
-                  {"codes", codes}, {"loss", loss_json(sam_round_loss(round))}, {"evaluations", evaluations_of(round)},
-                  {"chain", hex_text(round->chain.bytes, SAM_DIGEST_BYTES)});
+    json_t *records = json_array();
+    for (size_t i = 0; i < round->record_count && records != NULL; i++)
+        records = append(records, record_json(&round->records[i]));
+    return OBJECT({"round", number(round->number)}, {"committed_ms", number(round->committed_ms)},
+                  {"loss", loss_json(sam_round_loss(round))}, {"records", records},
+                  {"evaluations", evaluations_of(round)}, {"chain", hex_text(round->chain.bytes, SAM_DIGEST_BYTES)});
 }
 
 typedef json_t *(*round_teller)(json_t *list, const gateway_run *run, const sam_round *round);
 
 static json_t *tell_round(json_t *list, const gateway_run *run, const sam_round *round)
 {
-    return append(list, round_json(run, round));
+    (void)run;
+    return append(list, round_json(round));
 }
 
 static json_t *values_json(const uint8_t *codes, uint32_t count)
@@ -241,7 +246,7 @@ static json_t *tell_records(json_t *list, const gateway_run *run, const sam_roun
     for (size_t i = 0; i < round->record_count && list != NULL; i++) {
         const sam_record *record = &round->records[i];
         const sam_step step = run->manifest->mode->number(run->manifest, record->round, record->place, 0);
-        list = append(list, OBJECT({"round", number(round->number)}, {"slot", number(record->place)},
+        list = append(list, OBJECT({"round", number(round->number)}, {"place", number(record->place)},
                                    {"worker", number(record->author)}, {"first_probe", number(step.direction)},
                                    {"loss", loss_json(sam_loss_in_nats(record->loss))},
                                    {"codes", hex_text(record->codes, record->code_count)},

@@ -21,7 +21,8 @@
 typedef struct gateway_gauges {
     sam_metrics *metrics;
     sam_metric *rounds, *rounds_planned, *records, *probes, *no_value, *log_bytes, *workers, *free, *leased, *lost;
-    sam_metric *eval_loss, *eval_accuracy, *eval_round, *codes_rms, *probe_rate, *since_commit, *faulty, *replica_round;
+    sam_metric *train_loss, *eval_loss, *eval_accuracy, *eval_round, *codes_rms, *probe_rate, *since_commit, *faulty,
+        *replica_round;
     sam_metric *snapshot_bytes, *replicas, *replicas_in_use, *redis_up, *redis_failures, *requests, *request_seconds;
 } gateway_gauges;
 

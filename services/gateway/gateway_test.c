@@ -394,7 +394,7 @@ static void the_log_is_served_as_a_samlog_file(void **state)
     stop(&p);
 }
 
-static void rounds_and_records_tell_the_codes(void **state)
+static void rounds_and_records_tell_codes_and_losses(void **state)
 {
     (void)state;
     program p;
@@ -408,13 +408,16 @@ static void rounds_and_records_tell_the_codes(void **state)
     assert_int_equal(json_array_size(json_object_get(answer, "rounds")), 2);
     assert_int_equal(json_integer_value(json_object_get(answer, "next")), 15);
     assert_int_equal(json_integer_value(json_object_get(told, "round")), 13);
-    for (uint32_t slot = 0; slot < TEST_SLOTS; slot++) {
-        const sam_record *record = sam_round_at(&round, slot);
-        sam_hex(expected, record == NULL ? NULL : record->codes, record == NULL ? 0 : TEST_PROBES);
-        assert_string_equal(json_string_value(json_array_get(json_object_get(told, "codes"), slot)), expected);
-        assert_int_equal(json_integer_value(json_array_get(json_object_get(told, "workers"), slot)),
-                         record == NULL ? 0 : record->author);
+    assert_int_equal(json_array_size(json_object_get(told, "records")), round.record_count);
+    for (size_t i = 0; i < round.record_count; i++) {
+        const json_t *record = json_array_get(json_object_get(told, "records"), i);
+        sam_hex(expected, round.records[i].codes, TEST_PROBES);
+        assert_string_equal(json_string_value(json_object_get(record, "codes")), expected);
+        assert_int_equal(json_integer_value(json_object_get(record, "place")), round.records[i].place);
+        assert_int_equal(json_integer_value(json_object_get(record, "worker")), round.records[i].author);
+        assert_true(json_real_value(json_object_get(record, "loss")) == 180 / 256.0);
     }
+    assert_true(json_real_value(json_object_get(told, "loss")) == 180 / 256.0);
     json_decref(answer);
     answer = ask_json(&p, run_path(&one, "/records?from=13&limit=1"));
     assert_int_equal(json_array_size(json_object_get(answer, "records")), 2);
@@ -785,7 +788,7 @@ int main(void)
         cmocka_unit_test(an_etag_names_the_content),
         cmocka_unit_test(downloads_of_different_rounds_at_once_do_not_mix),
         cmocka_unit_test(the_log_is_served_as_a_samlog_file),
-        cmocka_unit_test(rounds_and_records_tell_the_codes),
+        cmocka_unit_test(rounds_and_records_tell_codes_and_losses),
         cmocka_unit_test(figures_follow_from_the_log),
         cmocka_unit_test(the_digest_is_that_of_a_replica),
         cmocka_unit_test(a_run_on_another_base_is_served_as_log_only),

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -25,6 +26,7 @@ static const struct {
     {AT(free), GAUGE, "samara_unleased_slots", "Pieces of work that nobody holds.", "run"},
     {AT(leased), GAUGE, "samara_leased_slots", "Pieces of work that a worker holds.", "run"},
     {AT(lost), COUNTER, "samara_lost_leases_total", "Leases that ended without a result.", "run"},
+    {AT(train_loss), GAUGE, "samara_train_loss", "Mean training loss of the last round, in nats.", "run"},
     {AT(eval_loss), GAUGE, "samara_eval_loss", "Mean loss over the dev set, in nats, at the last evaluation.", "run"},
     {AT(eval_accuracy), GAUGE, "samara_eval_accuracy", "Share of the dev set answered correctly, of 1.", "run"},
     {AT(eval_round), GAUGE, "samara_eval_round", "Round of the last evaluation.", "run"},
@@ -90,6 +92,8 @@ static void set_progress(const gateway_gauges *gauges, const gateway_run *run, c
     sam_metric_set(gauges->codes_rms, gateway_run_codes_rms(run), of);
     sam_metric_set(gauges->probe_rate, gateway_run_probes_per_second(run, now), of);
     sam_metric_set(gauges->faulty, run->fault[0] != 0, of);
+    if (isfinite(run->tally.train_loss))
+        sam_metric_set(gauges->train_loss, run->tally.train_loss, of);
     if (run->rounds > 0)
         sam_metric_set(gauges->since_commit,
                        now < run->tally.committed_ms ? 0 : (double)(now - run->tally.committed_ms) / 1000, of);

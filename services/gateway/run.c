@@ -23,6 +23,7 @@ gateway_run *gateway_run_new(sam_manifest *manifest)
     }
     pthread_mutex_init(&run->lock, NULL);
     run->places[0] = run->log.length;
+    run->tally.train_loss = (double)NAN;
     run->manifest = manifest;
     run->shape = sam_manifest_shape(manifest);
     memcpy(run->id, manifest->id_hex, sizeof run->id);
@@ -175,6 +176,7 @@ static void tally_round(gateway_run *run, const sam_round *round)
     }
     tally->probes += figures.probes;
     tally->committed_ms = round->committed_ms;
+    tally->train_loss = sam_round_loss(round);
     tally->recent[round->number % GATEWAY_RECENT] = figures;
 }
 

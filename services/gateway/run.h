@@ -55,6 +55,7 @@ typedef struct gateway_figures {
 typedef struct gateway_tally {
     uint64_t records, probes; /* with a worker; with a value */
     uint64_t no_value_slots;
+    double train_loss;                      /* mean over the records of the last round, in nats; NaN: none has one */
     uint64_t committed_ms;                  /* of the last round */
     gateway_figures recent[GATEWAY_RECENT]; /* of round r at r mod GATEWAY_RECENT */
 } gateway_tally;
