@@ -18,6 +18,8 @@
 #include "run/manifest.h"
 #include "run/round.h"
 
+#define SAM_SAMLOG_MAGIC "SAMLOG2\n" /* as the length of a round it would be more than one can have */
+
 typedef struct sam_samlog sam_samlog;
 
 sam_status sam_samlog_open(sam_samlog **log, const char *path, sam_error *err);

@@ -566,7 +566,7 @@ static void a_request_that_does_not_fit_says_why(void **state)
     nowhere.path[12] = nowhere.path[12] == '0' ? '1' : '0';
     lost.run = &nowhere;
     assert_int_equal(test_worker_turn(&lost), 404);
-    json_decref(test_json(ledger.url, "POST", "/v1/runs", "{\"format\":\"samara-run/1\"}", 400));
+    json_decref(test_json(ledger.url, "POST", "/v1/runs", "{\"format\":\"samara-run/2\"}", 400));
     char path[120];
     snprintf(path, sizeof path, "%s/sync", run.path);
     json_decref(test_json(ledger.url, "POST", path, "SYQ1, so to say", 400));

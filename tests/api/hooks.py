@@ -4,8 +4,8 @@ log, as they are and changed, and any bytes. test_api.py says in $SAMARA_API_ROU
 import os
 import pathlib
 
+import samara_formats
 import schemathesis
-import wire
 from hypothesis import strategies as st
 
 ROUNDS = pathlib.Path(os.environ["SAMARA_API_ROUNDS"]).read_bytes()
@@ -14,17 +14,17 @@ NUMBERS = st.integers(0, 6) | st.sampled_from([2**31, 2**32 - 1, 2**32, 2**63, 2
 
 @st.composite
 def results(draw):
-    if draw(st.booleans()):
-        return wire.slot(draw(NUMBERS), draw(NUMBERS), draw(st.binary(max_size=8)), draw(NUMBERS),
-                         draw(st.sampled_from([wire.SLOT, wire.CHECK])))
-    return wire.evaluation(*(draw(NUMBERS) for _ in range(6)))
+    kind = draw(st.sampled_from([samara_formats.SLOT, samara_formats.CHECK, samara_formats.EVALUATION]))
+    payload = (tuple(draw(NUMBERS) for _ in range(3)) if kind == samara_formats.EVALUATION
+               else samara_formats.Yield(draw(NUMBERS), draw(NUMBERS), draw(st.binary(max_size=8))))
+    return samara_formats.Result(kind, draw(NUMBERS), draw(NUMBERS), payload, draw(NUMBERS))
 
 
 @st.composite
 def messages(draw):
-    return wire.request(worker=draw(st.integers(0, 3)), cursor=draw(NUMBERS), wants=draw(NUMBERS),
-                        wait_ms=draw(st.integers(0, 50)), leaving=draw(st.booleans()),
-                        results=draw(st.lists(results(), max_size=2)))
+    return samara_formats.encode_request(draw(st.integers(0, 3)), draw(NUMBERS),
+                                         draw(st.lists(results(), max_size=2)), wants=draw(NUMBERS),
+                                         wait_ms=draw(st.integers(0, 50)), flags=draw(st.integers(0, 7)))
 
 
 @st.composite

@@ -26,7 +26,8 @@ FORMATS = HERE.parents[1] / "docs" / "formats"
 sys.path.insert(0, str(HERE.parent / "integration"))
 import stage  # noqa: E402
 import tiny_model  # noqa: E402
-import wire  # noqa: E402
+sys.path.insert(0, str(HERE.parent / "exact"))
+import samara_formats  # noqa: E402
 
 CHECKS = ("not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
           "ignored_auth")
@@ -112,15 +113,16 @@ class Worker:
         self.worker, self.cursor = joined["worker"], joined["head"]
 
     def sync(self, results):
-        reply = wire.reply(ask(f"{self.base}/sync", wire.request(self.worker, self.cursor, results=results),
-                               "application/vnd.samara.sync"))
-        self.cursor += len(reply["rounds"])
-        return reply["leases"]
+        reply = samara_formats.parse_reply(ask(f"{self.base}/sync",
+                                               samara_formats.encode_request(self.worker, self.cursor, results),
+                                               "application/vnd.samara.sync"))
+        self.cursor += len(reply.rounds)
+        return reply.leases
 
-    def result(self, kind, number, index):
-        if kind in (wire.SLOT, wire.CHECK):
-            return wire.slot(number, index, b"\x31" * self.probes, kind=kind)
-        return wire.evaluation(number, index, examples=10, correct=5, loss_micro=6900000)
+    def result(self, kind, number, index, _valid_ms):
+        payload = ((10, 5, 6900000) if kind == samara_formats.EVALUATION
+                   else samara_formats.Yield(weight=1, loss=177, codes=b"\x31" * self.probes))
+        return samara_formats.Result(kind, number, index, payload)
 
     def work(self, turns):
         leases = []
@@ -173,7 +175,8 @@ def like(value):
 
 def check(name, url, page, examples):
     print(f"== {name} at {url}", flush=True)
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE), "PYTHONDONTWRITEBYTECODE": "1",
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent / 'exact'}",
+                   "PYTHONDONTWRITEBYTECODE": "1",
                    "SAMARA_API_ROUNDS": str(page.parent / "rounds")}
     words = [str(pathlib.Path(sys.executable).parent / "schemathesis"), "run", str(page), "--url", url, "--header",
              f"Authorization: {AUTHORIZATION}", "--checks", CHECKS, "--phases",

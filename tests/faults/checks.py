@@ -2,7 +2,7 @@
 
     findings = checks.check(world, material)      # sentences; [] where all is well
 
-The log is judged by Python alone (messages.py, tests/exact/samara_exact.py); then every replica is held against it.
+The log is judged by Python alone (tests/exact); then every replica is held against it.
 """
 
 import json
@@ -11,25 +11,25 @@ import subprocess
 import sys
 import time
 
-import messages
 import schedule as plan
 import world as worlds
 from material import EXACT
 
 sys.path.insert(0, str(EXACT))
 import samara_exact  # noqa: E402  (the second implementation of the exact zone)
+import samara_formats  # noqa: E402  (and of the formats)
 
 
 def check(world, material):
     findings = list(world.observed.broken)
     try:
         content = ask(world, "ledger0", f"/v1/runs/{world.run}/log")
-        log = messages.Log(content)
+        log = samara_formats.Log(content)
     except (OSError, ValueError) as failure:
         return findings + [f"the log cannot be had: {failure}"]
     findings += check_log(log, world)
     digest = replay(log)
-    whole = all(worker for r in log.rounds for worker, _ in r.slots)
+    whole = all(len(r.records) == plan.SLOTS for r in log.rounds)
     if whole and digest != material.digest:
         findings.append(f"the run led to {digest}, an undisturbed one to {material.digest}")
     findings += check_promises(log, world.observed)
@@ -55,7 +55,7 @@ def check_log(log, world):
         return [f"the log has {len(log.rounds)} rounds of {plan.ROUNDS}"]
     least = world.schedule.quorum["slots"] if world.schedule.quorum else plan.SLOTS
     findings = [f"round {r.number} has less than {least} slots" for r in log.rounds
-                if sum(worker != 0 for worker, _ in r.slots) < least]
+                if len(r.records) < least]
     findings += [f"round {number} was told otherwise than it stands in the log"
                  for number, encoded in world.observed.rounds.items() if log.rounds[number].encoded != encoded]
     evaluated = [at for r in log.rounds for at, *_ in r.evaluations]
@@ -66,22 +66,21 @@ def check_log(log, world):
 
 def replay(log):
     """The state's digest, by the second implementation."""
-    m = log.manifest
-    state = samara_exact.Sketch(int(m["seed"]), m["directions"]["log2_k"], m["eta_log2"])
-    rule = samara_exact.Update(int(m["rate"]), m["schedule"]["kind"], int(m["schedule"]["warmup"]),
-                               int(m["schedule"]["horizon"]), m["schedule"]["floor"], m["normaliser"]["kind"],
-                               shift=m["normaliser"]["shift"], guard=m["guard"]["kind"], clip=m["guard"]["clip"])
+    run = samara_exact.Run(log.manifest)
     for r in log.rounds:
-        state.apply_round(r.number, [codes for _, codes in r.slots], rule)
-    return state.digest()
+        run.put(r.number, [record.exact() for record in r.records])
+    return run.digest()
 
 
 def check_promises(log, observed):
     findings = [] if observed.promised else ["no result was acknowledged, and yet the run is over"]
-    for (kind, number, index, worker), codes in observed.promised.items():
-        if kind == messages.SLOT and log.rounds[number].slots[index] != (worker, codes):
-            findings.append(f"round {number}, slot {index} of worker {worker} was acknowledged as {codes.hex()}; the "
-                            f"log has {log.rounds[number].slots[index]}")
+    for (kind, number, index, worker), payload in observed.promised.items():
+        if kind != samara_formats.SLOT:
+            continue
+        record = log.rounds[number].at(index)
+        if record is None or record != (number, index, worker, *payload):
+            findings.append(f"round {number}, slot {index} of worker {worker} was acknowledged as {payload}; the log "
+                            f"has {record}")
     return findings
 
 
@@ -90,7 +89,7 @@ def check_counts(log, world):
     run = json.loads(ask(world, "ledger0", f"/v1/runs/{world.run}"))
     workers = json.loads(ask(world, "ledger0", f"/v1/runs/{world.run}/workers"))["workers"]
     findings = []
-    expected = sum(worker != 0 for r in log.rounds for worker, _ in r.slots)
+    expected = sum(len(r.records) for r in log.rounds)
     counted = sum(worker["slots"] for worker in workers)
     if run["status"] != "complete" or run["records"] != expected or counted != expected:
         findings.append(f"the run is {run['status']} with {run['records']} records, its workers with {counted}, "
@@ -109,7 +108,7 @@ def check_sums(observed, evaluations):
     findings = []
     for evaluation in evaluations:
         chunks = [payload for (kind, number, _, _), payload in observed.promised.items()
-                  if kind == messages.EVALUATION and number == evaluation["round"]]
+                  if kind == samara_formats.EVALUATION and number == evaluation["round"]]
         sums = [sum(column) for column in zip(*chunks)]
         said = [evaluation["examples"], evaluation["correct"], evaluation["loss_micro"]]
         if len(chunks) == plan.CHUNKS and sums != said:

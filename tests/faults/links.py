@@ -14,13 +14,16 @@ be cut in the middle of whatever is under way, or held up.
 
 import contextlib
 import http.client
+import pathlib
 import select
 import socket
 import struct
+import sys
 import threading
 import time
 
-import messages
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "exact"))
+import samara_formats  # noqa: E402  (reads messages)
 
 LONGEST_ANSWER = 60  # seconds
 
@@ -52,11 +55,11 @@ class Observed:
                 self.unwelcome[code] = self.unwelcome.get(code, 0) + 1
                 return
             try:
-                request, reply = messages.sync_request(body), messages.sync_reply(reply_body)
+                request, reply = samara_formats.parse_request(body), samara_formats.parse_reply(reply_body)
             except (struct.error, IndexError):
                 request = reply = None
             if request is None or reply is None:
-                self.broken.append("a sync was answered that this suite cannot read: messages.py is behind wire.md")
+                self.broken.append("a sync was answered that this suite cannot read: samara_formats.py is behind wire.md")
                 return
             for number, encoded in enumerate(reply.rounds, request.cursor):
                 if self.rounds.setdefault(number, encoded) != encoded:
@@ -67,7 +70,7 @@ class Observed:
                 self._promise(request.worker, result)
 
     def _promise(self, worker, result):
-        if result.kind == messages.CHECK:
+        if result.kind == samara_formats.CHECK:
             return  # an opinion about a slot that is in the log already
         for (kind, number, index, other) in [key for key in self.promised if key[:3] == result[:3]]:
             if other != worker:

@@ -32,14 +32,14 @@ class Material:
 
     def manifest(self, name, quorum=None, verify_rate=None, signed=False):
         values = {
-            "format": "samara-run/1", "name": name, "mode": "sync", "objective": "choice", "estimator": "two-point",
+            "format": "samara-run/2", "name": name, "mode": "sync", "objective": "choice", "estimator": "two-point",
             "base": digest_of(self.model), "data": {"dev": digest_of(self.dev), "train": digest_of(self.train)},
             "task": stage.TASK, "seed": "7", "rounds": str(plan.ROUNDS), "slots": plan.SLOTS, "probes": plan.PROBES,
             "batch": 4, "balance": True, "epsilon": {"log2": -9, "units": 1}, "quantum_log2": -8,
             "directions": {"family": "sketch", "log2_k": 10}, "eta_log2": -30,
             "trainable": {"blocks": [0, 2], "embeddings": False, "final_norm": False, "norms": True},
             "rate": "1200000", "schedule": {"floor": 0, "horizon": "400", "kind": "inverse", "warmup": "0"},
-            "normaliser": {"kind": "running", "shift": 6}, "guard": {"clip": 1024, "kind": "clip"},
+            "scale": {"kind": "running", "shift": 6}, "guard": {"clip": 1024, "kind": "clip"},
             "evaluation": {"chunks": plan.CHUNKS, "every": plan.EVERY}, "lease_ms": plan.LEASE_MS}
         if quorum:
             values["quorum"] = quorum

@@ -79,7 +79,7 @@ def undisturbed(material, base):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="calm-", dir=base))
     with worlds.World(folder, material, calm) as world:
         world.wait_for_the_end()
-        log = checks.messages.Log(checks.ask(world, "ledger0", f"/v1/runs/{world.run}/log"))
+        log = checks.samara_formats.Log(checks.ask(world, "ledger0", f"/v1/runs/{world.run}/log"))
         material.digest = checks.replay(log)
         findings = checks.check(world, material)
     if findings:

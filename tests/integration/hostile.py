@@ -9,38 +9,16 @@ been judged. So what comes of a run does not depend on how quick anybody is.
 """
 
 import json
+import pathlib
+import sys
 import time
 import urllib.error
 import urllib.request
 
-SLOT, CHECK = 1, 3
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "exact"))
+import samara_formats  # noqa: E402
+
 COMPLETE = 2
-
-
-def varint(number):
-    out = bytearray()
-    while number >= 128:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes(out) + bytes([number])
-
-
-class Reader:
-    def __init__(self, content):
-        self.content, self.at = content, 0
-
-    def take(self, count):
-        self.at += count
-        return self.content[self.at - count:self.at]
-
-    def varint(self):
-        value, shift = 0, 0
-        while True:
-            byte = self.take(1)[0]
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
 
 
 class Worker:
@@ -57,25 +35,17 @@ class Worker:
         with urllib.request.urlopen(urllib.request.Request(self.base + path, data=body), timeout=60) as reply:
             return reply.read()
 
-    def sync(self, result):
-        """Sends one result, or None; gives one lease (kind, round, index), or None."""
-        request = b"SYQ2" + b"".join(map(varint, (self.number, self.cursor, 1, 2000))) + b"\0"
-        if result is None:
-            request += varint(0)
-        else:
-            kind, number, index = result
+    def sync(self, lease):
+        """Sends a result for a lease, or None; gives one lease (kind, round, index, valid_ms), or None."""
+        results = []
+        if lease is not None:
             codes = bytes(self.rng.choice([code for code in range(256) if code != 0x80]) for _ in range(self.probes))
-            request += varint(1) + bytes([kind]) + varint(number) + varint(index) + varint(3)
-            request += varint(self.probes) + codes
-        reader = Reader(self.ask("/sync", request))
-        if reader.take(4) != b"SYR2":
-            raise ValueError("no sync reply")
-        self.status = reader.take(1)[0]
-        reader.varint(), reader.varint()  # head, refused
-        for _ in range(reader.varint()):
-            reader.take(reader.varint())
-            self.cursor += 1
-        return (reader.take(1)[0], reader.varint(), reader.varint()) if reader.varint() else None
+            results.append(samara_formats.Result(*lease[:3], samara_formats.Yield(1, 177, codes)))
+        request = samara_formats.encode_request(self.number, self.cursor, results, wait_ms=2000)
+        reply = samara_formats.parse_reply(self.ask("/sync", request))
+        self.status = reply.status
+        self.cursor += len(reply.rounds)
+        return reply.leases[0] if reply.leases else None
 
     def judged(self):
         row = json.loads(self.ask("/workers"))["workers"][self.number - 1]
@@ -93,7 +63,7 @@ class Worker:
         lease = None
         try:
             while self.status != COMPLETE:
-                if lease is not None and lease[0] == SLOT:
+                if lease is not None and lease[0] == samara_formats.SLOT:
                     self.wait_for_judges(lease[1])
                     self.slots.append(lease[1])
                 lease = self.sync(lease)

@@ -14,33 +14,31 @@ import stage
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS / "exact"))
-sys.path.insert(0, str(TESTS / "faults"))
-import messages  # noqa: E402  (reads logs)
 import samara_exact  # noqa: E402  (the second implementation of the exact zone)
+import samara_formats  # noqa: E402  (and of the formats)
 
 ROUNDS, SLOTS = 48, 4
 
 
-def rule_of(manifest):
-    schedule, normaliser, guard = manifest["schedule"], manifest["normaliser"], manifest["guard"]
-    return samara_exact.Update(int(manifest["rate"]), schedule["kind"], int(schedule.get("warmup", 0)),
-                               int(schedule.get("horizon", 0)), schedule.get("floor", 0), normaliser["kind"],
-                               shift=normaliser.get("shift", 4), window=int(normaliser.get("window", 8)),
-                               guard=guard["kind"], clip=guard["clip"])
+class Shortened(samara_exact.Run):
+    """A run some of whose records move nothing: without(round, worker) says which."""
+
+    def __init__(self, manifest, without):
+        super().__init__(manifest)
+        self.without = without
+
+    def taken_out(self, r, record):
+        return self.without(r, record.author)
 
 
 def states_of(content, without=lambda number, worker: False):
     """The states before rounds 0, 1, ...: `without` says which records are left out."""
-    log = messages.Log(content)
-    manifest = log.manifest
-    sketch = samara_exact.Sketch(int(manifest["seed"]), manifest["directions"]["log2_k"], manifest["eta_log2"])
-    rule, states = rule_of(manifest), [list(sketch.f)]
+    log = samara_formats.Log(content)
+    run = Shortened(log.manifest, without)
+    states = [list(run.state.f[0])]
     for r in log.rounds:
-        amounts = rule.amounts(r.number, [codes for _, codes in r.slots])
-        sketch.move_all([((r.number * len(amounts) + s) * len(slot) + p, amount)
-                         for s, slot in enumerate(amounts) for p, amount in enumerate(slot)
-                         if amount is not None and not without(r.number, r.slots[s][0])])
-        states.append(list(sketch.f))
+        run.put(r.number, [record.exact() for record in r.records])
+        states.append(list(run.state.f[0]))
     return states
 
 
@@ -49,25 +47,16 @@ def digest_of(state):
 
 
 def rewrite(content, change):
-    """The same log with other codes, chained anew: change(round, slot, worker, codes) gives the codes."""
-    head = 12 + struct.unpack_from("<I", content, 8)[0]
-    chain, out = hashlib.blake2b(content[12:head], digest_size=32).digest(), content[:head]
-    for r in messages.Log(content).rounds:
-        body = with_codes(r, change)
-        chain = hashlib.blake2b(chain + body, digest_size=32).digest()
-        out += struct.pack("<I", len(body) + 32) + body + chain
+    """The same log with other codes, chained anew: change(round, place, worker, codes) gives the codes."""
+    log = samara_formats.Log(content)
+    chain, out = log.run, log.head
+    for r in log.rounds:
+        records = [record._replace(codes=bytes(change(r.number, record.place, record.author, record.codes)))
+                   for record in r.records]
+        encoded = samara_formats.encode_round(chain, r.number, r.committed_ms, records, r.evaluations)
+        chain = encoded[-32:]
+        out += struct.pack("<I", len(encoded)) + encoded
     return out
-
-
-def with_codes(r, change):
-    body, reader = bytearray(r.encoded[:-32]), messages.Reader(r.encoded)
-    reader.varint(), reader.varint()
-    for slot, (worker, codes) in enumerate(r.slots):
-        reader.varint()
-        if worker:
-            body[reader.at:reader.at + len(codes)] = bytes(change(r.number, slot, worker, codes))
-            reader.take(len(codes))
-    return bytes(body)
 
 
 class History(stage.Stage):
@@ -91,12 +80,12 @@ class History(stage.Stage):
         return pathlib.Path(path or self.log).read_bytes()
 
     def a_worker(self):
-        return max(worker for r in messages.Log(self.content()).rounds for worker, _ in r.slots)
+        return max(record.author for r in samara_formats.Log(self.content()).rounds for record in r.records)
 
     def test_a_fork_shares_the_past_and_has_a_name_of_its_own(self):
         made = self.told("fork", self.log, "--at", 20, "--name", "branch", "--out", self.path("f.samlog"), "--base",
                          self.base)
-        fork, log = messages.Log(self.content(self.path("f.samlog"))), messages.Log(self.content())
+        fork, log = samara_formats.Log(self.content(self.path("f.samlog"))), samara_formats.Log(self.content())
         self.assertEqual([r.encoded[:-32] for r in fork.rounds], [r.encoded[:-32] for r in log.rounds[:20]])
         self.assertEqual(fork.manifest["parent"]["run"], self.summary["run"])
         self.assertNotEqual(made["run"], self.summary["run"])
@@ -205,7 +194,7 @@ class History(stage.Stage):
         worker = self.a_worker()
         lines = self.samara("log", self.log, "--json", "--worker", worker).stdout.splitlines()[1:]
         records = [record for line in lines for record in json.loads(line)["records"]]
-        theirs = sum(w == worker for r in messages.Log(self.content()).rounds for w, _ in r.slots)
+        theirs = sum(record.author == worker for r in samara_formats.Log(self.content()).rounds for record in r.records)
         self.assertEqual([record["worker"] for record in records], [worker] * theirs)
         lines = self.samara("log", "--oneline", self.log, "--rounds", "5..8").stdout.splitlines()
         self.assertEqual([line.split()[0] for line in lines], ["5", "6", "7"])
@@ -280,7 +269,7 @@ class Moves(stage.Services):
         """A run at the ledger, and the digest of the state that it must come to."""
         summary = self.train("--rounds", rounds, "--slots", "2", "--workers", "1", "--eval-every", "8", "--out",
                              self.path("plain"))
-        manifest = messages.Log(pathlib.Path(self.path("plain/run.samlog")).read_bytes())
+        manifest = samara_formats.Log(pathlib.Path(self.path("plain/run.samlog")).read_bytes())
         text = json.dumps(manifest.manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
         run = json.loads(self.ask(f"{ledger}/v1/runs", text))["run"]
         self.assertEqual(run, summary["run"])
@@ -362,7 +351,7 @@ class Moves(stage.Services):
         stage.wait_until(lambda: self.is_ready(ledger), "the ledger to find Redis again")
         stage.wait_until(lambda: "waiting until the log is brought back" in self.text("one"), "the worker waits")
         self.assertEqual(json.loads(self.ask(f"{ledger}/v1/runs")), {"runs": []})
-        known = [len(messages.Log(self.whole(f"{name}.samlog")).rounds) for name in ("one", "two")]
+        known = [len(samara_formats.Log(self.whole(f"{name}.samlog")).rounds) for name in ("one", "two")]
 
         sources = ",".join([gateway, self.path("one.samlog"), self.path("two.samlog")])
         told = json.loads(self.done("restore", "--from", sources, "--ledger", ledger, "--json"))

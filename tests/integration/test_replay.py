@@ -122,7 +122,7 @@ class Replay(stage.Stage):
         oneline = self.samara("log", "--oneline", self.log)
         self.assertEqual(len(oneline.stdout.splitlines()), ROUNDS, oneline.stderr)
         lines = self.samara("log", "--json", self.log).stdout.splitlines()
-        self.assertEqual(json.loads(lines[0])["format"], "samara-run/1")
+        self.assertEqual(json.loads(lines[0])["format"], "samara-run/2")
         self.assertEqual([json.loads(line)["round"] for line in lines[1:]], list(range(ROUNDS)))
         self.assertIn("dev before round 20", self.samara("log", self.log).stdout)
 
