@@ -35,10 +35,10 @@ def states_of(content, without=lambda number, worker: False):
     """The states before rounds 0, 1, ...: `without` says which records are left out."""
     log = samara_formats.Log(content)
     run = Shortened(log.manifest, without)
-    states = [list(run.state.f[0])]
+    states = [list(run.state.integers)]
     for r in log.rounds:
         run.put(r.number, [record.exact() for record in r.records])
-        states.append(list(run.state.f[0]))
+        states.append(list(run.state.integers))
     return states
 
 
