@@ -1,9 +1,8 @@
 /* The objectives that a run may have: what is to become better. One row each, and their names in one place.
  *
+ *     printf("%s\n", sam_objective_names[manifest->objective]);
  *     for (size_t i = 0; sam_objective_names[i] != NULL; i++)
  *         printf("%s\n", sam_objective_names[i]);                        // choice, completion
- *     if (manifest->objective == SAM_OBJECTIVE_CHOICE)
- *         printf("%s\n", sam_objective_names[SAM_OBJECTIVE_CHOICE]);     // choice
  *
  * The row (CHOICE, choice) makes the constant SAM_OBJECTIVE_CHOICE, the manifest's word "choice", and a place in the
  * table of libs/train/objectives for sam_objective_choice, which says what the objective does. So a new objective is a

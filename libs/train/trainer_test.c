@@ -126,7 +126,7 @@ static void estimators_families_and_objectives_learn_the_training_data(void **st
         make_variety(&t, &VARIETIES[i]);
         station s = new_station(&t, 2, NULL);
         uint64_t before = loss_of(&t, &s);
-        train(&t, &s, 60);
+        train(&t, &s, 30);
         uint64_t after = loss_of(&t, &s);
         if (after >= before * 9 / 10)
             fail_msg("variety %zu: the loss went from %llu to %llu millionths", i, (unsigned long long)before,

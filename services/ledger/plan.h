@@ -2,9 +2,10 @@
  * lua/common.lua). A round of thousands of slots is one item.
  *
  *     sam_plan plan = {0};
- *     status = ledger_plan_commit(&plan, ledger, redis, run, round, err);     // of `round`
- *     ledger_call_begin(&call, run->id, 8 + ledger_plan_arguments(&plan));
- *     ...
+ *     sam_status status = ledger_plan_commit(&plan, ledger, redis, run, 41, err);       // what round 41's commit opens
+ *     ledger_call call;
+ *     ledger_call_begin(&call, run->id, 1 + ledger_plan_arguments(&plan));
+ *     ledger_call_u64(&call, 41);                                             // what else the function wants
  *     ledger_call_plan(&call, &plan);                                         // last
  *     sam_plan_free(&plan);
  *

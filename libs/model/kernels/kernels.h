@@ -2,9 +2,13 @@
  *
  *     const sam_kernels *kernels;
  *     sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err);      // NULL: the best that runs here
- *     kernels->pack(x, k, columns, stride, packed);
- *     kernels->narrow(w, rows, k, narrow);
- *     kernels->multiply(narrow, rows, k, packed, columns, y, stride);
+ *     enum { ROWS = 8, K = 64, COLUMNS = 16, STRIDE = COLUMNS + SAM_COLUMNS_SLACK };
+ *     static float w[ROWS * K], x[K * STRIDE], y[ROWS * STRIDE];                // y = w x
+ *     void *narrow = sam_alloc_aligned(kernels->narrow_bytes(ROWS, K), 1);
+ *     void *packed = sam_alloc_aligned(kernels->packed_bytes(K, COLUMNS), 1);
+ *     kernels->narrow(w, ROWS, K, narrow);
+ *     kernels->pack(x, K, COLUMNS, STRIDE, packed);
+ *     kernels->multiply(narrow, ROWS, K, packed, COLUMNS, y, STRIDE);
  *
  * Activations are feature-major: element (feature f, token t) lies at x[f * stride + t], so that every loop runs over
  * tokens in vector lanes: a product needs no transposition of the weights (each weight is broadcast), norms and RoPE
