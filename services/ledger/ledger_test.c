@@ -124,7 +124,7 @@ static sam_buffer codes_of(const sam_samlog *log)
 static void the_log_is_the_same_whoever_computes(void **state)
 {
     sam_buffer codes[2];
-    const size_t crews[2] = {1, 3};
+    const size_t sizes[2] = {1, 3};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         test_stage own;
@@ -135,9 +135,9 @@ static void the_log_is_the_same_whoever_computes(void **state)
         test_ledger_start(&other, own.redis.address);
         test_run_create(&run, &draft, other.url);
         test_worker workers[3];
-        for (size_t w = 0; w < crews[i]; w++)
+        for (size_t w = 0; w < sizes[i]; w++)
             workers[w] = test_worker_join(&run, other.url);
-        test_drive(workers, crews[i]);
+        test_drive(workers, sizes[i]);
         sam_samlog *log = test_run_log(&run, other.url);
         codes[i] = codes_of(log);
         sam_samlog_close(log);
@@ -642,12 +642,12 @@ static void a_request_that_does_not_fit_says_why(void **state)
 }
 
 /* Reads all it says until it ends, and gives its exit status. */
-static int run_to_the_end(const char *redis, const char *const *words, char *text, size_t size)
+static int run_to_the_end(const char *redis, const char *const *options, char *text, size_t size)
 {
     int out, status;
     size_t used = 0;
     ssize_t got;
-    pid_t pid = test_spawn(redis, words, &out);
+    pid_t pid = test_spawn(redis, options, &out);
     while (used + 1 < size && (got = read(out, text + used, size - 1 - used)) > 0)
         used += (size_t)got;
     text[used] = 0;
@@ -688,11 +688,11 @@ static int ask_with(const char *base, const char *method, const char *path, cons
     return code;
 }
 
-static pid_t start_guarded(const char *const *words, const char *scheme, char base[64])
+static pid_t start_guarded(const char *const *options, const char *scheme, char base[64])
 {
     char text[512] = "";
     int out;
-    pid_t pid = test_spawn(stage.redis.address, words, &out);
+    pid_t pid = test_spawn(stage.redis.address, options, &out);
     assert_true(read(out, text, sizeof text - 1) > 0);
     assert_int_equal(sscanf(text, "listening on %63s", base), 1);
     assert_memory_equal(base, scheme, strlen(scheme));

@@ -1,4 +1,5 @@
-/* Work as a plan has it: to whom a place may be given, what becomes of it when its time is over, and who comes first.
+/* Work as a plan has it: whom a place may be given to, what becomes of it when its time is over, and which
+ * worker comes first.
  */
 #include "ledger/test_calls.h"
 
@@ -328,7 +329,7 @@ static void an_evaluation_ends_when_its_last_chunk_lapses(void **state)
     assert_int_equal(a.refused, 1);
 }
 
-/* ---- who is there ---- */
+/* ---- presence ---- */
 
 static uint32_t seen[4];
 static size_t seen_count;
@@ -358,7 +359,7 @@ static void a_plan_is_told_who_is_there(void **state)
     assert_true(seen[0] == a.worker && seen[1] == third.worker);
 }
 
-/* ---- who comes first ---- */
+/* ---- the order of workers ---- */
 
 static void leases_of_one_call_go_first_to_those_with_nothing_in_hand(void **state)
 {
@@ -405,7 +406,7 @@ static void what_a_worker_has_in_hand_is_not_given_to_it_once_more(void **state)
     test_expect_leases(&a, "s:0:0");
 }
 
-/* ---- who comes back ---- */
+/* ---- identities ---- */
 
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 
