@@ -220,8 +220,8 @@ static sam_status count_rounds(const sam_buffer *bytes, uint64_t *rounds, sam_er
 /* A gateway sends the whole log, from whatever round it was asked. */
 static bool begins_anew(const sam_buffer *reply)
 {
-    static const char MAGIC[] = "SAMLOG1\n"; /* as the length of a round it would be more than one can have */
-    return reply->length >= sizeof MAGIC - 1 && memcmp(reply->bytes, MAGIC, sizeof MAGIC - 1) == 0;
+    const size_t length = strlen(SAM_SAMLOG_MAGIC); /* as the length of a round it would be more than one can have */
+    return reply->length >= length && memcmp(reply->bytes, SAM_SAMLOG_MAGIC, length) == 0;
 }
 
 /* A reply carries as many rounds as fit one; the next begins where it ended. */

@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-#define MAGIC      "SAMLOG2\n"
-#define MAGIC_SIZE 8
+#define MAGIC_SIZE (sizeof SAM_SAMLOG_MAGIC - 1)
 
 typedef struct span {
     size_t at, length;
@@ -26,7 +25,7 @@ struct sam_samlog {
 static sam_status get_head(sam_samlog *log, sam_reader *in, sam_error *err)
 {
     const uint8_t *magic = sam_get_bytes(in, MAGIC_SIZE);
-    if (magic == NULL || memcmp(magic, MAGIC, MAGIC_SIZE) != 0)
+    if (magic == NULL || memcmp(magic, SAM_SAMLOG_MAGIC, MAGIC_SIZE) != 0)
         return sam_fail(err, SAM_CORRUPT, "byte 0: this is no .samlog file (it must begin with SAMLOG2)");
     size_t at = in->at;
     uint32_t length = sam_get_u32(in);
@@ -200,7 +199,7 @@ sam_status sam_samlog_decode(const sam_samlog *log, uint64_t round, sam_round *d
 
 void sam_samlog_put_head(sam_buffer *out, const sam_manifest *manifest)
 {
-    sam_put_bytes(out, MAGIC, MAGIC_SIZE);
+    sam_put_bytes(out, SAM_SAMLOG_MAGIC, MAGIC_SIZE);
     sam_put_u32(out, (uint32_t)manifest->text_length); /* at most SAM_MANIFEST_MAX */
     sam_put_bytes(out, manifest->text, manifest->text_length);
 }

@@ -18,6 +18,8 @@
 #include "run/manifest.h"
 #include "run/round.h"
 
+#define SAM_SAMLOG_MAGIC "SAMLOG2\n"
+
 typedef struct sam_samlog sam_samlog;
 
 sam_status sam_samlog_open(sam_samlog **log, const char *path, sam_error *err);
