@@ -220,7 +220,7 @@ static sam_status count_rounds(const sam_buffer *bytes, uint64_t *rounds, sam_er
 /* A gateway sends the whole log, from whatever round it was asked. */
 static bool begins_anew(const sam_buffer *reply)
 {
-    const size_t length = sizeof SAM_SAMLOG_MAGIC - 1;
+    const size_t length = strlen(SAM_SAMLOG_MAGIC); /* as the length of a round it would be more than one can have */
     return reply->length >= length && memcmp(reply->bytes, SAM_SAMLOG_MAGIC, length) == 0;
 }
 

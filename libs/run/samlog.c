@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#define MAGIC_SIZE 8
+#define MAGIC_SIZE (sizeof SAM_SAMLOG_MAGIC - 1)
 
 typedef struct span {
     size_t at, length;

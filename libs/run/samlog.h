@@ -18,7 +18,7 @@
 #include "run/manifest.h"
 #include "run/round.h"
 
-#define SAM_SAMLOG_MAGIC "SAMLOG2\n" /* as the length of a round it would be more than one can have */
+#define SAM_SAMLOG_MAGIC "SAMLOG2\n"
 
 typedef struct sam_samlog sam_samlog;
 

@@ -87,7 +87,7 @@ typedef struct wanted_file {
     const char *file;
 } wanted_file;
 
-/* Names all that the bytes follow from: base, run, log up to the round, kind, and who writes the file. */
+/* Names all that the bytes follow from: base, run, log up to the round, kind, and which program writes the file. */
 static sam_status etag_of(const wanted_file *wanted, char etag[SAM_DIGEST_HEX], sam_error *err)
 {
     static const char WRITER[] = "samara-snapshot/" SAMARA_VERSION;

@@ -150,15 +150,15 @@ static sam_status ask_for_news(gateway_follower *follower, size_t count, char (*
 {
     static const char *const FIRST[] = {"XREAD", "COUNT", "1", "BLOCK", "500", "STREAMS"};
     const size_t first = sizeof FIRST / sizeof *FIRST;
-    const char **words = sam_alloc(first + 2 * count, sizeof *words);
-    if (words == NULL)
+    const char **command = sam_alloc(first + 2 * count, sizeof *command);
+    if (command == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory following %zu logs", count);
-    memcpy(words, FIRST, sizeof FIRST);
+    memcpy(command, FIRST, sizeof FIRST);
     for (size_t i = 0; i < 2 * count; i++)
-        words[first + i] = texts[i];
+        command[first + i] = texts[i];
     sam_status status = sam_redis_command_within(follower->connection, BLOCK_MS + 5000, reply, err,
-                                                 (int)(first + 2 * count), words, NULL);
-    sam_free(words);
+                                                 (int)(first + 2 * count), command, NULL);
+    sam_free(command);
     return status;
 }
 

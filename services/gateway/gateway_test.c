@@ -118,14 +118,14 @@ static void wait_for_head(const program *p, const test_run *run, uint64_t head)
 
 /* ---- what the ledger would write ---- */
 
-static void command(int count, const char *const *words, const size_t *lengths)
+static void command(int count, const char *const *arguments, const size_t *lengths)
 {
     redisReply *reply;
     sam_error err = {0};
     for (int i = 0; i < 500 && sam_redis_ping(redis, &err) != SAM_OK; i++) /* it may have been killed just now */
         sam_sleep_ms(20);
-    if (sam_redis_command(redis, &reply, &err, count, words, lengths) != SAM_OK)
-        fail_msg("%s: %s", words[0], err.text);
+    if (sam_redis_command(redis, &reply, &err, count, arguments, lengths) != SAM_OK)
+        fail_msg("%s: %s", arguments[0], err.text);
     sam_redis_reply_free(reply);
 }
 

@@ -146,24 +146,24 @@ static sam_status settle(gateway_replicas *replicas, gateway_place *place, gatew
 static sam_status borrow(gateway_replicas *replicas, gateway_run *run, uint64_t round, gateway_place **place,
                          sam_error *err)
 {
-    gateway_place *found;
-    while ((found = place_of(replicas, run, round)) != NULL && found->moving)
+    gateway_place *chosen;
+    while ((chosen = place_of(replicas, run, round)) != NULL && chosen->moving)
         pthread_cond_wait(&replicas->settled, &replicas->lock);
     sam_status status = SAM_OK;
-    if (found != NULL) {
-        found->users++;
+    if (chosen != NULL) {
+        chosen->users++;
     } else {
-        found = idle_place(replicas, run);
-        if (found == NULL)
+        chosen = idle_place(replicas, run);
+        if (chosen == NULL)
             return sam_fail(err, SAM_UNAVAILABLE,
                             "all %zu replicas of this gateway are in use by other downloads; try again, or start it "
                             "with more --replicas",
                             replicas->count);
-        status = settle(replicas, found, run, round, err);
+        status = settle(replicas, chosen, run, round, err);
     }
     if (status == SAM_OK)
-        found->used = ++replicas->borrowings;
-    *place = found;
+        chosen->used = ++replicas->borrowings;
+    *place = chosen;
     return status;
 }
 

@@ -10,7 +10,7 @@
  * between, about 10 ms for a million), else the one unused for longest makes room for a new one. So memory is bounded
  * by their number, whatever the number of runs and downloads: 8 MB each at the default K, the size of what trains
  * where the run's directions are dense.
- * Thread safety: all functions from any thread; who borrows only reads.
+ * Thread safety: all functions from any thread; a borrower only reads.
  */
 #ifndef SAM_GATEWAY_REPLICAS_H
 #define SAM_GATEWAY_REPLICAS_H

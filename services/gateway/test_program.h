@@ -45,17 +45,17 @@ typedef struct program {
 /* Its standard error goes to a file; returns what to read its standard output from. */
 static inline int spawn(program *p, const test_folder *folder, const char *path, const char *const *options)
 {
-    const char *words[24] = {path};
+    const char *arguments[24] = {path};
     int pipe_ends[2];
     posix_spawn_file_actions_t actions;
     for (size_t i = 0; options[i] != NULL; i++)
-        words[i + 1] = options[i];
+        arguments[i + 1] = options[i];
     test_path(p->errors, sizeof p->errors, folder, "stderr.txt");
     assert_int_equal(pipe2(pipe_ends, O_CLOEXEC), 0);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pipe_ends[1], STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, p->errors, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    int failure = posix_spawn(&p->pid, path, &actions, NULL, (char *const *)(uintptr_t)words, environ);
+    int failure = posix_spawn(&p->pid, path, &actions, NULL, (char *const *)(uintptr_t)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(pipe_ends[1]);
     assert_int_equal(failure, 0);

@@ -1,4 +1,4 @@
-/* Second opinions: who computes the wrong codes is found out, named, and gets no more work. */
+/* Second opinions: a worker that computes wrong codes is detected, named, and gets no more work. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include "ledger/test_ledger.h"
 #include "seed/code.h"
 
-enum { CREW_MAX = 10 };
+enum { TEAM_MAX = 10 };
 
 static test_stage stage;
 static test_ledger ledger;
@@ -30,16 +30,16 @@ static int close_stage(void **state)
     return 0;
 }
 
-typedef struct crew {
+typedef struct team {
     test_run run;
-    test_worker workers[CREW_MAX];
+    test_worker workers[TEAM_MAX];
     size_t count;
-} crew;
+} team;
 
-static void gather(crew *all, size_t count, uint32_t rate, uint64_t seed)
+static void gather(team *all, size_t count, uint32_t rate, uint64_t seed)
 {
     sam_manifest draft = test_draft();
-    *all = (crew){.count = count};
+    *all = (team){.count = count};
     draft.seed = seed;
     draft.rounds = 24;
     draft.slots = 10;
@@ -89,9 +89,9 @@ static void spoil_results(test_worker *worker, spoil how, uint32_t salt)
 
 /* Turn by turn, until every worker was told that it is over, or that it is in quarantine. The first `bad` are hostile
  * once round `from` is open. Gives how many were told the latter. */
-static size_t drive_from(crew *all, size_t bad, spoil how, uint64_t from)
+static size_t drive_from(team *all, size_t bad, spoil how, uint64_t from)
 {
-    bool done[CREW_MAX] = {false};
+    bool done[TEAM_MAX] = {false};
     size_t over = 0, refused = 0;
     for (uint32_t turn = 0; over < all->count; turn++) {
         assert_true(turn < 20000);
@@ -113,13 +113,13 @@ static size_t drive_from(crew *all, size_t bad, spoil how, uint64_t from)
     return refused;
 }
 
-static size_t drive(crew *all, size_t bad, spoil how)
+static size_t drive(team *all, size_t bad, spoil how)
 {
     return drive_from(all, bad, how, 0);
 }
 
 /* The run names exactly the first `bad` workers, and its end was reached. */
-static void assert_named(const crew *all, size_t bad)
+static void assert_named(const team *all, size_t bad)
 {
     json_t *run = test_json(ledger.url, "GET", all->run.path, NULL, 200);
     const json_t *named = json_object_get(run, "quarantined");
@@ -130,7 +130,7 @@ static void assert_named(const crew *all, size_t bad)
     json_decref(run);
 }
 
-static json_t *worker_of(const crew *all, size_t i, json_t **whole)
+static json_t *worker_of(const team *all, size_t i, json_t **whole)
 {
     char path[120];
     snprintf(path, sizeof path, "%s/workers", all->run.path);
@@ -143,9 +143,9 @@ static void hostile_workers_are_found_out_and_nobody_else(void **state)
     static const spoil HOW[] = {flip, largest, any_byte};
     (void)state;
     for (size_t h = 0; h < sizeof HOW / sizeof HOW[0]; h++) {
-        crew all;
+        team all;
         json_t *whole;
-        gather(&all, CREW_MAX, 32, 100 + h);
+        gather(&all, TEAM_MAX, 32, 100 + h);
         assert_int_equal(drive(&all, 2, HOW[h]), 2);
         assert_named(&all, 2);
         const json_t *bad = worker_of(&all, 0, &whole);
@@ -158,7 +158,7 @@ static void hostile_workers_are_found_out_and_nobody_else(void **state)
 
 static void a_good_past_does_not_excuse_a_worker(void **state)
 {
-    crew all;
+    team all;
     (void)state;
     gather(&all, 4, 256, 109);
     assert_int_equal(drive_from(&all, 1, any_byte, 14), 1);
@@ -168,7 +168,7 @@ static void a_good_past_does_not_excuse_a_worker(void **state)
 
 static void a_worker_that_is_a_step_off_agrees(void **state)
 {
-    crew all;
+    team all;
     json_t *whole;
     (void)state;
     gather(&all, 3, 256, 110);
@@ -183,7 +183,7 @@ static void a_worker_that_is_a_step_off_agrees(void **state)
 
 static void of_two_who_differ_neither_is_believed(void **state)
 {
-    crew all;
+    team all;
     (void)state;
     gather(&all, 2, 256, 111);
     assert_int_equal(drive(&all, 1, flip), 0);
@@ -193,7 +193,7 @@ static void of_two_who_differ_neither_is_believed(void **state)
 
 static void a_third_worker_decides_between_two(void **state)
 {
-    crew all;
+    team all;
     (void)state;
     gather(&all, 3, 256, 112);
     assert_int_equal(drive(&all, 1, flip), 1);
@@ -203,7 +203,7 @@ static void a_third_worker_decides_between_two(void **state)
 
 static void only_a_worker_with_the_same_kernel_is_asked(void **state)
 {
-    crew all;
+    team all;
     json_t *whole;
     (void)state;
     gather(&all, 1, 256, 113);
@@ -235,7 +235,7 @@ static void a_run_that_names_a_kernel_takes_workers_with_no_other(void **state)
 
 static void opinions_that_nobody_asked_for_change_nothing(void **state)
 {
-    crew all;
+    team all;
     json_t *whole;
     uint8_t codes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     (void)state;
@@ -258,7 +258,7 @@ static void opinions_that_nobody_asked_for_change_nothing(void **state)
 
 static void a_run_without_a_rate_checks_nothing(void **state)
 {
-    crew all;
+    team all;
     json_t *whole;
     (void)state;
     gather(&all, 3, 0, 115);

@@ -1,4 +1,4 @@
-/* A request of people and programs, and its answer: what they read and ask as JSON, or as the bytes of a log.
+/* A request in JSON, or for the bytes of a log, and its answer: what people and programs ask of the ledger.
  *
  *     static sam_status get_ready(ledger_exchange *exchange, sam_error *err)      // in the table of api.c
  *     {

@@ -83,6 +83,7 @@ static void a_ledger_killed_at_any_moment_loses_no_acknowledged_code(void **stat
         draft.seed = 100 + i;
         draft.rounds = 6;
         draft.evaluation.every = 3;
+        draft.lag = (uint32_t)i % 3;
         made.count = 0;
         test_run_create(&run, &draft, ledger.url);
         test_worker workers[] = {test_worker_join(&run, ledger.url), test_worker_join(&run, ledger.url)};

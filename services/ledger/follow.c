@@ -251,19 +251,19 @@ static void learn_from(ledger_follower *follower, const round_trip *trip, const 
 
 /* XREAD COUNT 1 BLOCK 250 STREAMS keys... ids..., of `count` runs from `first` on */
 static bool build_read(ledger_follower *follower, const round_trip *trip, size_t first, size_t count, sam_arena *arena,
-                       const char ***words)
+                       const char ***command)
 {
     const char *const HEAD[] = {"XREAD", "COUNT", "1", "BLOCK", trip->apart ? "1" : "250", "STREAMS"};
-    *words = sam_arena_array(arena, 6 + 2 * count, sizeof **words);
+    *command = sam_arena_array(arena, 6 + 2 * count, sizeof **command);
     char(*ids)[SAM_SCHEMA_ENTRY_SIZE] = sam_arena_array(arena, count, sizeof *ids);
-    if (*words == NULL || ids == NULL)
+    if (*command == NULL || ids == NULL)
         return false;
-    memcpy(*words, HEAD, sizeof HEAD);
+    memcpy(*command, HEAD, sizeof HEAD);
     pthread_mutex_lock(&follower->lock);
     for (size_t i = 0; i < count; i++) {
         sam_schema_entry_after(ids[i], trip->runs[first + i]->head);
-        (*words)[6 + i] = trip->runs[first + i]->run->log_key;
-        (*words)[6 + count + i] = ids[i];
+        (*command)[6 + i] = trip->runs[first + i]->run->log_key;
+        (*command)[6 + count + i] = ids[i];
     }
     pthread_mutex_unlock(&follower->lock);
     return true;
@@ -273,11 +273,12 @@ static sam_status read_some(ledger_follower *follower, const round_trip *trip, s
                             sam_error *err)
 {
     sam_arena arena = {0};
-    const char **words;
+    const char **command;
     redisReply *reply = NULL;
     sam_status status = SAM_NO_MEMORY;
-    if (build_read(follower, trip, first, count, &arena, &words))
-        status = sam_redis_command_within(trip->redis, TICK_MS + 5000, &reply, err, (int)(6 + 2 * count), words, NULL);
+    if (build_read(follower, trip, first, count, &arena, &command))
+        status =
+            sam_redis_command_within(trip->redis, TICK_MS + 5000, &reply, err, (int)(6 + 2 * count), command, NULL);
     if (status == SAM_OK && reply->type == REDIS_REPLY_ARRAY)
         for (size_t i = 0; i < reply->elements; i++)
             learn_from(follower, trip, reply->element[i]);

@@ -195,15 +195,15 @@ static void a_longer_log_goes_on_where_the_ledgers_ends(void **state)
     sam_manifest_free(run.manifest);
 }
 
-static void post_bytes(const test_run *run, const uint8_t *bytes, size_t length, int code, const char *word)
+static void post_bytes(const test_run *run, const uint8_t *bytes, size_t length, int code, const char *part)
 {
     char path[200];
     sam_http_reply reply = {0};
     sam_error err = {0};
     snprintf(path, sizeof path, "%s/log", run->path);
-    int found = test_send(ledgers[1].url, "POST", path, bytes, length, &reply, &err);
-    if (found != code || strstr(err.text, word) == NULL)
-        fail_msg("%d, not %d: %s", found, code, err.text);
+    int got = test_send(ledgers[1].url, "POST", path, bytes, length, &reply, &err);
+    if (got != code || strstr(err.text, part) == NULL)
+        fail_msg("%d, not %d: %s", got, code, err.text);
     sam_http_reply_free(&reply);
 }
 

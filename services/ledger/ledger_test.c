@@ -79,6 +79,35 @@ static void evaluations_are_summed_and_become_part_of_the_log(void **state)
     sam_manifest_free(run.manifest);
 }
 
+/* Workers of two copies, of whom each is behind the log now and then. */
+static void with_a_lag_the_log_is_as_whole_as_without(void **state)
+{
+    test_ledger second;
+    (void)state;
+    test_ledger_start(&second, stage.redis.address);
+    for (uint32_t lag = 1; lag <= 2; lag++) {
+        sam_manifest draft = test_draft();
+        test_run run;
+        draft.seed = 30 + lag;
+        draft.lag = lag;
+        test_run_create(&run, &draft, ledger.url);
+        test_worker workers[] = {test_worker_join(&run, ledger.url), test_worker_join(&run, second.url),
+                                 test_worker_join(&run, second.url)};
+        workers[0].wants = 5; /* more than a round */
+        test_drive(workers, 3);
+        sam_samlog *log = test_run_log(&run, ledger.url);
+        assert_int_equal(sam_samlog_rounds(log), draft.rounds);
+        assert_true(sam_digest_equal(sam_samlog_chain(log), &workers[2].chain));
+        test_check_log(log);
+        sam_samlog_close(log);
+        assert_int_equal(test_number(ledger.url, run.path, "records"), 60);
+        assert_int_equal(test_number(ledger.url, run.path, "leased"), 0);
+        assert_int_equal(test_number(ledger.url, run.path, "unleased"), 0);
+        sam_manifest_free(run.manifest);
+    }
+    test_ledger_stop(&second);
+}
+
 /* Codes of all rounds, one after the other. */
 static sam_buffer codes_of(const sam_samlog *log)
 {
@@ -95,7 +124,7 @@ static sam_buffer codes_of(const sam_samlog *log)
 static void the_log_is_the_same_whoever_computes(void **state)
 {
     sam_buffer codes[2];
-    const size_t crews[2] = {1, 3};
+    const size_t sizes[2] = {1, 3};
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         test_stage own;
@@ -106,9 +135,9 @@ static void the_log_is_the_same_whoever_computes(void **state)
         test_ledger_start(&other, own.redis.address);
         test_run_create(&run, &draft, other.url);
         test_worker workers[3];
-        for (size_t w = 0; w < crews[i]; w++)
+        for (size_t w = 0; w < sizes[i]; w++)
             workers[w] = test_worker_join(&run, other.url);
-        test_drive(workers, crews[i]);
+        test_drive(workers, sizes[i]);
         sam_samlog *log = test_run_log(&run, other.url);
         codes[i] = codes_of(log);
         sam_samlog_close(log);
@@ -342,6 +371,25 @@ static uint64_t answer_time(int fd)
     return sam_monotonic_ms() - begun;
 }
 
+/* Reads a whole answer to a sync. */
+static void read_reply(int fd, sam_sync_reply *reply, sam_buffer *bytes)
+{
+    const char *body = NULL;
+    unsigned length = 0;
+    while (body == NULL || bytes->length < (size_t)(body - (char *)bytes->bytes) + length) {
+        uint8_t part[4096];
+        ssize_t got = read(fd, part, sizeof part);
+        assert_true(got > 0);
+        sam_put_bytes(bytes, part, (size_t)got);
+        body = memmem(bytes->bytes, bytes->length, "\r\n\r\n", 4);
+        const char *field = memmem(bytes->bytes, bytes->length, "Content-Length: ", 16);
+        body = body == NULL ? NULL : body + 4;
+        assert_true(body == NULL || (field != NULL && sscanf(field, "Content-Length: %u", &length) == 1));
+    }
+    assert_memory_equal(bytes->bytes, "HTTP/1.1 200", 12);
+    assert_int_equal(sam_sync_reply_decode(reply, body, length, NULL), SAM_OK);
+}
+
 static void two_copies_serve_one_run_and_wake_each_others_waiters(void **state)
 {
     sam_manifest draft = plain_draft();
@@ -393,6 +441,40 @@ static void an_expired_lease_wakes_a_waiter(void **state)
     test_turn(&holder);
     waiter.wait_ms = 20000;
     assert_in_range(answer_time(start_waiting(ledger.url, &waiter)), 100, 2500);
+    sam_manifest_free(run.manifest);
+}
+
+/* The one that has work in hand has waited longer; the slot that comes free goes to the other. */
+static void a_waiter_with_nothing_in_hand_is_woken_before_one_that_is_ahead(void **state)
+{
+    sam_manifest draft = plain_draft();
+    test_run run;
+    sam_sync_reply reply;
+    sam_buffer bytes = {0};
+    (void)state;
+    draft.seed = 33;
+    draft.lease_ms = 60000;
+    draft.slots = 1;
+    test_run_create(&run, &draft, ledger.url);
+    test_worker holder = test_worker_join(&run, ledger.url), ahead = test_worker_join(&run, ledger.url),
+                idle = test_worker_join(&run, ledger.url);
+    test_turn(&holder);
+    ahead.ahead = true;
+    ahead.wait_ms = idle.wait_ms = 20000;
+    int first = start_waiting(ledger.url, &ahead);
+    sam_sleep_ms(300); /* so that it stands in the list before the other */
+    int second = start_waiting(ledger.url, &idle);
+    sam_sleep_ms(300);
+    holder.result_count = 0;
+    holder.wants = 0;
+    holder.leaving = true;
+    test_turn(&holder);
+    read_reply(second, &reply, &bytes);
+    assert_int_equal(reply.lease_count, 1);
+    sam_sync_reply_free(&reply);
+    sam_buffer_free(&bytes);
+    close(first);
+    close(second);
     sam_manifest_free(run.manifest);
 }
 
@@ -448,25 +530,6 @@ static void five_hundred_workers_wait_and_all_hear_of_a_commit(void **state)
     for (int i = 0; i < CROWD; i++)
         answer_time(fds[i]);
     sam_manifest_free(run.manifest);
-}
-
-/* Reads a whole answer to a sync. */
-static void read_reply(int fd, sam_sync_reply *reply, sam_buffer *bytes)
-{
-    const char *body = NULL;
-    unsigned length = 0;
-    while (body == NULL || bytes->length < (size_t)(body - (char *)bytes->bytes) + length) {
-        uint8_t part[4096];
-        ssize_t got = read(fd, part, sizeof part);
-        assert_true(got > 0);
-        sam_put_bytes(bytes, part, (size_t)got);
-        body = memmem(bytes->bytes, bytes->length, "\r\n\r\n", 4);
-        const char *field = memmem(bytes->bytes, bytes->length, "Content-Length: ", 16);
-        body = body == NULL ? NULL : body + 4;
-        assert_true(body == NULL || (field != NULL && sscanf(field, "Content-Length: %u", &length) == 1));
-    }
-    assert_memory_equal(bytes->bytes, "HTTP/1.1 200", 12);
-    assert_int_equal(sam_sync_reply_decode(reply, body, length, NULL), SAM_OK);
 }
 
 /* A crowd whose requests are all under way before the first answer is read, so that calls of Redis carry many turns:
@@ -579,12 +642,12 @@ static void a_request_that_does_not_fit_says_why(void **state)
 }
 
 /* Reads all it says until it ends, and gives its exit status. */
-static int run_to_the_end(const char *redis, const char *const *words, char *text, size_t size)
+static int run_to_the_end(const char *redis, const char *const *options, char *text, size_t size)
 {
     int out, status;
     size_t used = 0;
     ssize_t got;
-    pid_t pid = test_spawn(redis, words, &out);
+    pid_t pid = test_spawn(redis, options, &out);
     while (used + 1 < size && (got = read(out, text + used, size - 1 - used)) > 0)
         used += (size_t)got;
     text[used] = 0;
@@ -625,11 +688,11 @@ static int ask_with(const char *base, const char *method, const char *path, cons
     return code;
 }
 
-static pid_t start_guarded(const char *const *words, const char *scheme, char base[64])
+static pid_t start_guarded(const char *const *options, const char *scheme, char base[64])
 {
     char text[512] = "";
     int out;
-    pid_t pid = test_spawn(stage.redis.address, words, &out);
+    pid_t pid = test_spawn(stage.redis.address, options, &out);
     assert_true(read(out, text, sizeof text - 1) > 0);
     assert_int_equal(sscanf(text, "listening on %63s", base), 1);
     assert_memory_equal(base, scheme, strlen(scheme));
@@ -719,6 +782,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_worker_without_dev_data_is_given_slots_alone, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(two_copies_serve_one_run_and_wake_each_others_waiters, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(an_expired_lease_wakes_a_waiter, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(with_a_lag_the_log_is_as_whole_as_without, open_stage, close_stage),
+        cmocka_unit_test_setup_teardown(a_waiter_with_nothing_in_hand_is_woken_before_one_that_is_ahead, open_stage,
+                                        close_stage),
         cmocka_unit_test_setup_teardown(waiting_ends_when_its_time_is_over, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(five_hundred_workers_wait_and_all_hear_of_a_commit, open_stage, close_stage),
         cmocka_unit_test_setup_teardown(of_many_at_a_time_each_gets_its_own_and_the_first_result_wins, open_stage,

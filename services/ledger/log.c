@@ -26,13 +26,13 @@ sam_status ledger_round_of(const redisReply *reply, size_t i, uint64_t from, con
     char id[SAM_SCHEMA_ENTRY_SIZE];
     redisReply *const *entry, *const *fields;
     size_t count;
-    const char *found, *value;
+    const char *entry_id, *value;
     sam_schema_entry_of(id, from + i);
     sam_status status = sam_redis_array(reply->element[i], "a round of the log", 2, &entry, &count, err);
     if (status == SAM_OK)
-        status = sam_redis_bytes(entry[0], "a round of the log", &found, length, err);
-    if (status == SAM_OK && strcmp(found, id) != 0)
-        return sam_fail(err, SAM_CORRUPT, "the log in Redis has entry %.30s where %s should stand", found, id);
+        status = sam_redis_bytes(entry[0], "a round of the log", &entry_id, length, err);
+    if (status == SAM_OK && strcmp(entry_id, id) != 0)
+        return sam_fail(err, SAM_CORRUPT, "the log in Redis has entry %.30s where %s should stand", entry_id, id);
     if (status == SAM_OK)
         status = sam_redis_array(entry[1], "a round of the log", 2, &fields, &count, err);
     if (status == SAM_OK)

@@ -5,7 +5,7 @@
 
 #define ARGUMENTS_OF_ITEM 6
 
-/* ---- who is there ---- */
+/* ---- presence ---- */
 
 typedef struct presence {
     uint32_t *workers;

@@ -13,12 +13,12 @@ struct ledger_recent {
 
 ledger_recent *ledger_recent_new(size_t capacity)
 {
-    size_t kept = capacity == 0 ? 1 : capacity > LEDGER_RECENT_MAX ? LEDGER_RECENT_MAX : capacity;
-    ledger_recent *recent = sam_alloc(1, sizeof *recent + kept * sizeof recent->rounds[0]);
+    size_t room = capacity == 0 ? 1 : capacity > LEDGER_RECENT_MAX ? LEDGER_RECENT_MAX : capacity;
+    ledger_recent *recent = sam_alloc(1, sizeof *recent + room * sizeof recent->rounds[0]);
     if (recent == NULL)
         return NULL;
     pthread_mutex_init(&recent->lock, NULL);
-    recent->capacity = kept;
+    recent->capacity = room;
     return recent;
 }
 
@@ -58,7 +58,7 @@ void ledger_recent_put(ledger_recent *recent, uint64_t number, const sam_digest 
     memcpy(round->bytes, bytes, length);
     pthread_mutex_lock(&recent->lock);
     ledger_round **place = &recent->rounds[number % recent->capacity], *old = *place;
-    bool keep = old == NULL || old->number <= number; /* who catches up reads older ones */
+    bool keep = old == NULL || old->number <= number; /* a worker that catches up reads older ones */
     *place = keep ? round : old;
     pthread_mutex_unlock(&recent->lock);
     ledger_round_release(keep ? old : round);
@@ -72,21 +72,21 @@ static bool ends_in(const ledger_round *round, const sam_digest *chain)
 
 bool ledger_recent_take(ledger_recent *recent, uint64_t from, uint64_t head, ledger_round *rounds[LEDGER_RECENT_MAX])
 {
-    uint64_t count = head - from, found = 0;
+    uint64_t count = head - from, taken = 0;
     if (from > head || count > recent->capacity)
         return false;
     pthread_mutex_lock(&recent->lock);
-    for (; found < count; found++) {
-        ledger_round *round = recent->rounds[(from + found) % recent->capacity];
-        if (round == NULL || round->number != from + found ||
-            (found > 0 && !ends_in(rounds[found - 1], &round->previous)))
+    for (; taken < count; taken++) {
+        ledger_round *round = recent->rounds[(from + taken) % recent->capacity];
+        if (round == NULL || round->number != from + taken ||
+            (taken > 0 && !ends_in(rounds[taken - 1], &round->previous)))
             break;
-        rounds[found] = round;
+        rounds[taken] = round;
     }
-    for (uint64_t i = 0; found == count && i < count; i++)
+    for (uint64_t i = 0; taken == count && i < count; i++)
         (void)atomic_fetch_add(&rounds[i]->uses, 1);
     pthread_mutex_unlock(&recent->lock);
-    return found == count;
+    return taken == count;
 }
 
 void ledger_recent_check(ledger_recent *recent, uint64_t head, const char *chain)

@@ -53,9 +53,9 @@ void ledger_scripts_free(ledger_scripts *scripts)
 void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments)
 {
     *call = (ledger_call){.capacity = (int)(SAM_KEY_COUNT + arguments)};
-    call->words = sam_arena_array(&call->arena, SAM_KEY_COUNT + arguments, sizeof *call->words);
+    call->arguments = sam_arena_array(&call->arena, SAM_KEY_COUNT + arguments, sizeof *call->arguments);
     call->lengths = sam_arena_array(&call->arena, SAM_KEY_COUNT + arguments, sizeof *call->lengths);
-    call->failed = call->words == NULL || call->lengths == NULL;
+    call->failed = call->arguments == NULL || call->lengths == NULL;
     for (size_t i = 0; i < SAM_KEY_COUNT; i++) {
         char key[SAM_SCHEMA_KEY_SIZE];
         sam_schema_key_of(key, run_id, (sam_schema_key)i);
@@ -69,7 +69,7 @@ void ledger_call_bytes(ledger_call *call, const void *bytes, size_t length)
         call->failed = true;
         return;
     }
-    call->words[call->count] = bytes;
+    call->arguments[call->count] = bytes;
     call->lengths[call->count++] = length;
 }
 
@@ -128,8 +128,8 @@ sam_status ledger_call_run(ledger_call *call, ledger_scripts *scripts, ledger_sc
     if (call->failed)
         status = sam_fail(err, SAM_NO_MEMORY, "no memory for a call of the Redis function %s", OWN[which].name);
     else
-        status = sam_script_call(&scripts->script[which], redis, reply, err, SAM_KEY_COUNT, call->words, call->count,
-                                 call->lengths);
+        status = sam_script_call(&scripts->script[which], redis, reply, err, SAM_KEY_COUNT, call->arguments,
+                                 call->count, call->lengths);
     if (status == SAM_OK && which != LEDGER_GATHER && which != LEDGER_DESCRIBE)
         status = ledger_await_replicas(scripts, redis, err);
     if (status != SAM_OK) {

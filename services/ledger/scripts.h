@@ -47,10 +47,10 @@ void ledger_scripts_free(ledger_scripts *scripts);
 
 typedef struct ledger_call {
     sam_arena arena;
-    const char **words;
+    const char **arguments; /* the keys among them */
     size_t *lengths;
-    int count, capacity; /* words */
-    bool failed;         /* out of memory */
+    int count, capacity;
+    bool failed; /* out of memory */
 } ledger_call;
 
 void ledger_call_begin(ledger_call *call, const char *run_id, size_t arguments);

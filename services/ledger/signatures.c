@@ -1,4 +1,4 @@
-/* Signed runs: what comes in is held against the key of who sends it, before Redis sees anything of it; and what is in
+/* Signed runs: what comes in is checked against the key of its sender, before Redis sees anything of it; and what is in
  * the log can be taken away with its signatures, to be checked by others. */
 #include "base/text.h"
 #include "ledger/ledger.h"

@@ -149,6 +149,25 @@ static void a_key_in_quarantine_joins_no_more(void **state)
     assert_true(tally.good > 0 && tally.bad == 0 && tally.missing == 0);
 }
 
+static void a_worker_that_comes_back_with_its_key_is_who_it_was(void **state)
+{
+    sam_signing_key keys[] = {key_number(1), key_number(2)};
+    (void)state;
+    test_worker worker = join(&keys[0]), other = join(&keys[1]);
+    test_turn(&worker);
+    test_worker gone = worker;
+    worker.leaving = true;
+    worker.wants = 0;
+    test_turn(&worker);
+    test_worker back = join(&keys[0]);
+    assert_int_equal(back.number, gone.number);
+    assert_int_equal(other.number, gone.number + 1);
+    test_worker both[] = {back, other};
+    test_drive(both, 2);
+    sam_signature_tally tally = check_signatures("", SAM_OK);
+    assert_int_equal(tally.good, run.manifest->rounds * run.manifest->slots);
+}
+
 static void a_run_that_is_not_signed_has_no_signatures(void **state)
 {
     sam_manifest draft = test_draft();
@@ -173,6 +192,7 @@ int main(void)
         TEST(only_who_has_the_key_speaks_for_the_worker),
         TEST(the_signatures_of_a_run_are_handed_out_with_its_keys),
         TEST(a_key_in_quarantine_joins_no_more),
+        TEST(a_worker_that_comes_back_with_its_key_is_who_it_was),
         TEST(a_run_that_is_not_signed_has_no_signatures),
     };
     (void)signal(SIGPIPE, SIG_IGN);

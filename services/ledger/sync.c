@@ -93,8 +93,8 @@ static sam_status begin(worker_turn **made, ledger_service *ledger, sam_http_req
     return status == SAM_OK ? check_signatures(own, request, err) : status;
 }
 
-/* Opinions go to Redis before anything else of the turn: who is in quarantine then is told so. Checks that it is given
- * count among what it wants. */
+/* Opinions go to Redis before anything else of the turn: a worker that is in quarantine then is told so. Checks that it
+ * is given count among what it wants. */
 static sam_status check(worker_turn *own, sam_error *err)
 {
     ledger_turn *turn = &own->turn;
@@ -149,7 +149,7 @@ static void encode_recent(sam_buffer *out, sam_sync_reply *reply, ledger_round *
         ledger_round_release(rounds[i]);
 }
 
-/* All but the first are kept for others: of that one the chain before it is not here. */
+/* All but the first are remembered for others: of that one the chain before it is not here. */
 static void remember(const ledger_run *run, uint64_t from, const sam_sync_reply *reply)
 {
     sam_digest previous;
@@ -229,7 +229,7 @@ static sam_status leave(worker_turn *own, sam_error *err)
     return ledger_note(own->ledger, status, err);
 }
 
-/* Before its other leases: a slot that is found out late has moved more rounds. */
+/* Before its other leases: the later a wrong slot is detected, the more rounds it has moved. */
 static sam_status add_checks(worker_turn *own, sam_error *err)
 {
     ledger_turn *turn = &own->turn;
@@ -256,7 +256,7 @@ static sam_http_next reply_to(worker_turn *own, sam_http_request *request)
         status = encode(&out, own->ledger, &own->turn, &err);
     if (status == SAM_OK && own->turn.sync.leaving)
         status = leave(own, &err);
-    /* Workers save the bytes of the field; who names the type of the request is told that of the reply. */
+    /* Workers save the bytes of the field; a client that names the type of the request is told that of the reply. */
     const char *type = sam_http_header(request, "Content-Type") == NULL ? NULL : SAM_SYNC_CONTENT_TYPE;
     if (status == SAM_OK)
         return sam_http_answer_buffer(request, 200, type, &out);

@@ -54,8 +54,8 @@ typedef struct test_ledger {
     char url[128];
 } test_ledger;
 
-/* Starts it with `words` after the address of Redis; its output comes back in `out`. */
-static inline pid_t test_spawn(const char *redis, const char *const *words, int *out)
+/* Starts it with `options` after the address of Redis; its output comes back in `out`. */
+static inline pid_t test_spawn(const char *redis, const char *const *options, int *out)
 {
     char path[400];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - 40);
@@ -63,8 +63,8 @@ static inline pid_t test_spawn(const char *redis, const char *const *words, int 
     path[length] = 0;
     snprintf(strrchr(path, '/'), 40, "/../bin/samara-ledger");
     const char *argv[16] = {path, "--redis", redis, NULL};
-    for (int i = 3; *words != NULL; words++)
-        argv[i++] = *words;
+    for (int i = 3; *options != NULL; options++)
+        argv[i++] = *options;
     int ends[2];
     pid_t pid;
     posix_spawn_file_actions_t actions;

@@ -109,14 +109,14 @@ static bool read_lease(sam_lease *lease, const char **text)
 /* "running " at *text, which moves on. */
 static bool read_status(sam_run_status *status, const char **text)
 {
-    char word[12];
+    char name[12];
     size_t length = strcspn(*text, " ");
-    if (length >= sizeof word || (*text)[length] != ' ')
+    if (length >= sizeof name || (*text)[length] != ' ')
         return false;
-    memcpy(word, *text, length);
-    word[length] = 0;
+    memcpy(name, *text, length);
+    name[length] = 0;
     *text += length + 1;
-    return sam_schema_parse_run_status(status, word);
+    return sam_schema_parse_run_status(status, name);
 }
 
 static size_t count_spaces(const char *text)
@@ -134,10 +134,10 @@ static sam_status read_outcome(ledger_turn *turn, const char *text, sam_error *e
     const char *at = text;
     bool good = read_status(&turn->run_status, &at);
     unsigned long refused = strtoul(at, &end, 10);
-    size_t words = count_spaces(end);
-    good = good && end != at && refused <= UINT32_MAX && words % 2 == 0;
-    turn->leases = good && words > 0 ? sam_alloc(words / 2, sizeof *turn->leases) : NULL;
-    if (good && words > 0 && turn->leases == NULL)
+    size_t parts = count_spaces(end);
+    good = good && end != at && refused <= UINT32_MAX && parts % 2 == 0;
+    turn->leases = good && parts > 0 ? sam_alloc(parts / 2, sizeof *turn->leases) : NULL;
+    if (good && parts > 0 && turn->leases == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the leases of a sync request");
     for (at = end; good && *at == ' ';) {
         at++;

@@ -1,4 +1,4 @@
-/* Workers: joining a run, and who is there. */
+/* Workers: joining a run, and the list of those that have. */
 #include "ledger/exchange.h"
 #include "ledger/view.h"
 #include "run/signature.h"
@@ -89,7 +89,7 @@ sam_status ledger_post_join(ledger_exchange *exchange, sam_error *err)
     return status;
 }
 
-/* ---- who is there ---- */
+/* ---- the list ---- */
 
 static json_t *worker_json(const ledger_worker *worker, uint64_t now_ms)
 {

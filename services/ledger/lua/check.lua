@@ -2,11 +2,11 @@
 --
 -- A check asks another worker, with the same kernel, for the codes of a committed slot. Two that agree (within one code
 -- step for each probe) settle it. Else more are asked, until one opinion leads the next by two, or nobody is left to
--- ask and it leads at all: who holds it has agreed, the others differed. To agree is a point to a worker's credit, of at
--- most CREDIT; to differ costs all of them, and whoever differed twice and is below nothing then is in quarantine: it
--- gets no more work, and nothing of it is taken. So a long past of good codes buys nobody a bad future.
+-- ask and it leads at all: those that hold it have agreed, the others differed. To agree is a point to a worker's
+-- credit, of at most CREDIT; to differ costs all of them, and a worker that differed twice and is below nothing then is
+-- in quarantine: it gets no more work, and nothing of it is taken. So a long past of good codes buys nobody a bad future.
 local CREDIT = 4
-local PLACES = 200 -- bytes of "round/slot round/slot ..." that are kept of what a worker differed in
+local PLACES = 200 -- bytes of "round/slot round/slot ..." that are remembered of what a worker differed in
 local state = load_state()
 local worker, cursor, wants = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if not state then

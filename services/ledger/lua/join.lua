@@ -1,5 +1,5 @@
 -- join(name, threads, kernel, evaluates, public key or ""): worker, head.
--- Numbers start at 1 and are never used again, but by the same key: a worker that comes back with it is who it was. What
+-- Numbers start at 1 and are never used again, but by the same key: a worker that comes back with it is the same one. What
 -- it held is free again, since it may not know of it any more.
 local state = load_state()
 if not state then

@@ -23,7 +23,7 @@ local TURN, RESULT = 8, 5 -- arguments
 local rounds = load_rounds()
 local special = redis.call('EXISTS', ADDRESSED, DEADLINES, LAPSED) > 0 -- else nobody need look there
 
--- ---- what was asked ----
+-- ---- the turns ----
 
 local about, workers = {}, {} -- worker -> what is known of it; all of them, in the order of their first turn
 
