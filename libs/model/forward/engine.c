@@ -83,10 +83,15 @@ static size_t bytes_of(const sam_engine *engine, size_t columns, unsigned varian
 unsigned sam_engine_variants_that_fit(const sam_engine *engine, size_t columns, size_t bytes)
 {
     const size_t limit = bytes > 0 ? bytes : engine->memory_limit;
-    unsigned variants = SAM_VARIANTS_MAX;
-    while (variants > 2 && bytes_of(engine, columns, variants) > limit)
-        variants--;
-    return variants;
+    unsigned fit = 2, beyond = SAM_VARIANTS_MAX + 1;
+    while (beyond - fit > 1) {
+        const unsigned middle = (fit + beyond) / 2;
+        if (bytes_of(engine, columns, middle) <= limit)
+            fit = middle;
+        else
+            beyond = middle;
+    }
+    return fit;
 }
 
 /* ---- columns ---- */
