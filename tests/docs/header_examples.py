@@ -25,7 +25,6 @@ NOT_YET = """
 libs/client/in_hand.h
 libs/client/pipeline.h
 libs/client/received.h
-libs/model/kernels/kernels.h
 libs/store/script.h
 libs/store/stream.h
 services/cli/shared/examiner.h

@@ -12,9 +12,10 @@
  *
  * Each tile of rows of a weight matrix is formed once by the sam_weight_source (all variants at once, from base, state
  * and signs) and multiplied with the activations of each variant while it is in cache: there is no pass over the
- * weights, and no second copy of them. A pass may begin at any block from a stored residual stream, which is how the
- * frozen blocks below the trained ones are paid for once for each example. In the last block only scored
- * columns are worked on beyond keys and values.
+ * weights, and no second copy of them. Where the source has the low-rank form of a matrix, the tile is the model's own
+ * for all variants, and what each adds to it is multiplied by itself (low_rank.c). A pass may begin at any block from a
+ * stored residual stream, which is how the frozen blocks below the trained ones are paid for once for each example. In
+ * the last block only scored columns are worked on beyond keys and values.
  *
  * Activations are [features][stride], stride = sam_engine_stride(columns). Results do not depend on the number of
  * threads, nor (with any kernel but openblas) on what else is in the batch.

@@ -1,10 +1,11 @@
 /* The inner loops, one set for each instruction set, chosen at run time.
  *
  *     const sam_kernels *kernels;
- *     sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err);      // NULL: the best that runs here
- *     kernels->pack(x, k, columns, stride, packed);
- *     kernels->narrow(w, rows, k, narrow);
- *     kernels->multiply(narrow, rows, k, packed, columns, y, stride);
+ *     if (sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err) != SAM_OK) // NULL: the best here
+ *         return err->status;
+ *     kernels->narrow(w, rows, k, narrowed);                            // w[rows][k]
+ *     kernels->pack(x, k, columns, stride, packed);                     // x[k][stride]
+ *     kernels->multiply(narrowed, rows, k, packed, columns, y, stride); // y[rows][stride] = w x
  *
  * Activations are feature-major: element (feature f, token t) lies at x[f * stride + t], so that every loop runs over
  * tokens in vector lanes: a product needs no transposition of the weights (each weight is broadcast), norms and RoPE
