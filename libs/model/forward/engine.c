@@ -1,5 +1,6 @@
 #include "model/forward/engine.h"
 
+#include "base/available.h"
 #include "base/memory.h"
 #include "model/forward/forward.h"
 
@@ -26,6 +27,16 @@ unsigned sam_engine_threads(const sam_engine *engine)
     return sam_pool_threads(engine->pool);
 }
 
+static size_t largest_vector(const sam_model *model)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < sam_model_tensor_count(model); i++) {
+        const sam_model_tensor *tensor = sam_model_tensor_at(model, i);
+        most = tensor->rank == 1 && tensor->columns > most ? (size_t)tensor->columns : most;
+    }
+    return most;
+}
+
 sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam_engine_options *options,
                           sam_error *err)
 {
@@ -37,6 +48,8 @@ sam_status sam_engine_new(sam_engine **engine, const sam_model *model, const sam
     if (made == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory making an engine");
     made->model = model;
+    made->vector_floats = largest_vector(model);
+    made->memory_limit = options->memory_limit > 0 ? options->memory_limit : sam_memory_available() / 2;
     made->kernels = kernels;
     made->pool = sam_pool_new(options->threads);
     made->rooms = sam_alloc(sam_pool_threads(made->pool), sizeof *made->rooms);
@@ -58,6 +71,27 @@ void sam_engine_free(sam_engine *engine)
     sam_free(engine->rooms);
     sam_free(engine->clocks);
     sam_free(engine);
+}
+
+/* All of the batch's columns may be scored, and its longest text may be all of it. */
+static size_t bytes_of(const sam_engine *engine, size_t columns, unsigned variants)
+{
+    const sam_room room = {.columns = columns, .variants = variants, .keys = columns};
+    return sam_forward_room_bytes(engine, &room) + sam_forward_head_bytes(engine, columns, variants);
+}
+
+unsigned sam_engine_variants_that_fit(const sam_engine *engine, size_t columns, size_t bytes)
+{
+    const size_t limit = bytes > 0 ? bytes : engine->memory_limit;
+    unsigned fit = 2, beyond = SAM_VARIANTS_MAX + 1;
+    while (beyond - fit > 1) {
+        const unsigned middle = (fit + beyond) / 2;
+        if (bytes_of(engine, columns, middle) <= limit)
+            fit = middle;
+        else
+            beyond = middle;
+    }
+    return fit;
 }
 
 /* ---- columns ---- */

@@ -12,9 +12,10 @@
  *
  * Each tile of rows of a weight matrix is formed once by the sam_weight_source (all variants at once, from base, state
  * and signs) and multiplied with the activations of each variant while it is in cache: there is no pass over the
- * weights, and no second copy of them. A pass may begin at any block from a stored residual stream, which is how the
- * frozen blocks below the trained ones are paid for once for each example. In the last block only scored
- * columns are worked on beyond keys and values.
+ * weights, and no second copy of them. Where the source has the low-rank form of a matrix, the tile is the model's own
+ * for all variants, and what each adds to it is multiplied by itself (low_rank.c). A pass may begin at any block from a
+ * stored residual stream, which is how the frozen blocks below the trained ones are paid for once for each example. In
+ * the last block only scored columns are worked on beyond keys and values.
  *
  * Activations are [features][stride], stride = sam_engine_stride(columns). Results do not depend on the number of
  * threads, nor (with any kernel but openblas) on what else is in the batch.
@@ -32,7 +33,8 @@
 typedef struct sam_engine_options {
     unsigned threads; /* 0: one for each core */
     sam_precision precision;
-    const char *kernel; /* NULL: chosen (sam_kernels_choose) */
+    const char *kernel;  /* NULL: chosen (sam_kernels_choose) */
+    size_t memory_limit; /* bytes that a run's activations may take; 0: half of what is available when it is made */
 } sam_engine_options;
 
 typedef struct sam_engine sam_engine;
@@ -70,6 +72,11 @@ size_t sam_engine_stride(size_t columns);
 const sam_kernels *sam_engine_kernels(const sam_engine *engine);
 const sam_model *sam_engine_model(const sam_engine *engine);
 unsigned sam_engine_threads(const sam_engine *engine);
+
+/* How many variants of a batch of so many columns can run in lockstep within `bytes` (0: the engine's memory_limit), at
+ * least 2 and at most SAM_VARIANTS_MAX: a group of a worker's probes. Reckons with every column being scored over the
+ * whole vocabulary; a source's low-rank terms take a little more, which it does not know. */
+unsigned sam_engine_variants_that_fit(const sam_engine *engine, size_t columns, size_t bytes);
 
 /* NO_MEMORY; INVALID where a token lies beyond the vocabulary, a position beyond RoPE's range, or the pass makes no
  * sense. */

@@ -4,6 +4,7 @@
 #include "support/support.h"
 
 #include <jansson.h>
+#include <malloc.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,6 +228,72 @@ static void variants_in_lockstep_do_not_touch_each_other(void **state)
     close_model(&f);
 }
 
+typedef struct copies {
+    const sam_model *model;
+    unsigned variants;
+} copies;
+
+static void copied_rows(const void *context, size_t tensor, uint64_t row, uint64_t rows, float *const out[])
+{
+    const copies *c = context;
+    for (unsigned v = 0; v < c->variants; v++)
+        sam_model_rows(c->model, tensor, row, rows, out[v]);
+}
+
+static size_t allocated(void)
+{
+    const struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static void a_group_of_variants_is_as_large_as_memory_allows(void **state)
+{
+    (void)state;
+    enum { LIMIT = 12 << 20 };
+    fixture f;
+    open_model(&f, &(test_model){.wide = true});
+    sam_engine *engine = new_engine(f.model, 2, NULL);
+    sam_batch batch = {0};
+    for (size_t i = 0; i < 20; i++)
+        pack_sequence(&batch, THIRD, COUNT_OF(THIRD));
+    const unsigned fit = sam_engine_variants_that_fit(engine, batch.columns, LIMIT);
+    assert_true(fit > 2 && fit < SAM_VARIANTS_MAX);
+    assert_true(sam_engine_variants_that_fit(engine, 2 * batch.columns, LIMIT) < fit);
+    assert_int_equal(sam_engine_variants_that_fit(engine, batch.columns, 1), 2);
+    assert_int_equal(sam_engine_variants_that_fit(engine, batch.columns, SIZE_MAX), SAM_VARIANTS_MAX);
+
+    const copies c = {f.model, fit};
+    const sam_weight_source source = {.context = &c, .variants = fit, .rows = copied_rows};
+    float *scores[SAM_VARIANTS_MAX];
+    for (unsigned v = 0; v < fit; v++)
+        scores[v] = sam_alloc(batch.score_count, sizeof(float));
+    const size_t before = allocated();
+    run(engine, &(sam_pass){.batch = &batch, .weights = &source, .end_block = TEST_BLOCKS, .scores = scores});
+    assert_true(allocated() - before <= LIMIT);
+    for (unsigned v = 0; v < fit; v++)
+        sam_free(scores[v]);
+    sam_engine_free(engine);
+    sam_batch_free(&batch);
+    close_model(&f);
+}
+
+static void an_engine_has_a_memory_limit_of_its_own(void **state)
+{
+    (void)state;
+    fixture f;
+    sam_error err;
+    sam_engine *engine;
+    open_model(&f, &(test_model){.wide = true});
+    const sam_engine_options options = {.threads = 2, .memory_limit = 12 << 20};
+    assert_int_equal(sam_engine_new(&engine, f.model, &options, &err), SAM_OK);
+    assert_int_equal(sam_engine_variants_that_fit(engine, 400, 0), sam_engine_variants_that_fit(engine, 400, 12 << 20));
+    sam_engine_free(engine);
+    engine = new_engine(f.model, 2, NULL);
+    assert_int_equal(sam_engine_variants_that_fit(engine, 400, 0), SAM_VARIANTS_MAX);
+    sam_engine_free(engine);
+    close_model(&f);
+}
+
 static void what_cannot_be_run_is_refused_with_a_sentence(void **state)
 {
     (void)state;
@@ -397,6 +464,8 @@ int main(void)
         cmocka_unit_test(a_branch_scores_as_the_whole_sequence_would),
         cmocka_unit_test(going_on_from_a_stored_stream_equals_the_whole_pass),
         cmocka_unit_test(variants_in_lockstep_do_not_touch_each_other),
+        cmocka_unit_test(a_group_of_variants_is_as_large_as_memory_allows),
+        cmocka_unit_test(an_engine_has_a_memory_limit_of_its_own),
         cmocka_unit_test(what_cannot_be_run_is_refused_with_a_sentence),
         cmocka_unit_test(running_out_of_memory_is_an_error_and_the_engine_goes_on),
         cmocka_unit_test(stories260k_has_its_published_loss),

@@ -96,19 +96,9 @@ void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, siz
     form(engine, room, engine->pass->weights, tensor, row, rows, room->rows, out);
 }
 
-size_t sam_forward_vector_room(const sam_engine *engine)
-{
-    size_t most = 0;
-    for (size_t i = 0; i < sam_model_tensor_count(engine->model); i++) {
-        const sam_model_tensor *tensor = sam_model_tensor_at(engine->model, i);
-        most = tensor->rank == 1 && tensor->columns > most ? (size_t)tensor->columns : most;
-    }
-    return most;
-}
-
 void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[])
 {
-    float *memory = engine->vectors + slot * engine->variants * sam_forward_vector_room(engine);
+    float *memory = engine->vectors + slot * engine->variants * engine->vector_floats;
     form(engine, &engine->rooms[0], engine->pass->weights, tensor, 0, 1, memory, out);
 }
 
@@ -232,8 +222,7 @@ static products_context begin_products(sam_engine *engine, const sam_product *pr
     return context;
 }
 
-/* Copies of a matrix that a tile holds, of the product that has most. */
-static unsigned copies_of(const sam_engine *engine, size_t count)
+unsigned sam_forward_copies(const sam_engine *engine, size_t count)
 {
     for (size_t p = 0; p < count; p++)
         if (engine->low_rank[p].rank == 0)
@@ -245,7 +234,7 @@ void sam_forward_products(sam_engine *engine, const sam_product *products, size_
 {
     size_t k = (size_t)sam_model_tensor_at(engine->model, products[0].tensor)->columns, tiles = 0;
     products_context context = begin_products(engine, products, count, columns);
-    context.tile_rows = sam_forward_tile_rows(engine->kernels, copies_of(engine, count), k);
+    context.tile_rows = sam_forward_tile_rows(engine->kernels, sam_forward_copies(engine, count), k);
     for (size_t p = 0; p < count; p++)
         tiles += tiles_of(&context, p);
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles, product_tile, &context);
@@ -256,7 +245,7 @@ void sam_forward_gated(sam_engine *engine, const sam_product gate_up[2], size_t 
     size_t k = (size_t)sam_model_tensor_at(engine->model, gate_up[0].tensor)->columns;
     products_context context = begin_products(engine, gate_up, 2, columns);
     /* Half the rows that fit twice: with larger tiles the threads end further apart. */
-    context.tile_rows = sam_forward_tile_rows(engine->kernels, 4 * copies_of(engine, 2), k);
+    context.tile_rows = sam_forward_tile_rows(engine->kernels, 4 * sam_forward_copies(engine, 2), k);
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, tiles_of(&context, 0), gated_tile, &context);
 }
 

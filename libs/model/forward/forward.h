@@ -78,6 +78,8 @@ struct sam_engine {
     const sam_model *model;
     const sam_kernels *kernels;
     sam_pool *pool;
+    size_t vector_floats; /* of the model's largest vector */
+    size_t memory_limit;  /* bytes */
 
     /* memory that grows to the largest run so far (room.c) */
     sam_room room;
@@ -86,7 +88,7 @@ struct sam_engine {
     sam_thread_clock *clocks;       /* one for each thread */
     float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
     float *live_cosine, *live_sine; /* of the live ones */
-    float *vectors;                 /* [SAM_PRODUCTS][variants][largest vector]: norms and biases of a step */
+    float *vectors;                 /* [SAM_PRODUCTS][variants][vector_floats]: norms and biases of a step */
     sam_low_rank low_rank[SAM_PRODUCTS];
 
     /* the present run */
@@ -142,6 +144,8 @@ void sam_forward_block(sam_engine *engine, uint32_t number, bool last);
 /* From the live residual to pass->scores. */
 sam_status sam_forward_head(sam_engine *engine, const sam_live *live, sam_error *err);
 
+size_t sam_forward_head_bytes(const sam_engine *engine, size_t columns, unsigned variants); /* of all its columns */
+
 /* Width of an activation: how many features it has. */
 size_t sam_forward_features(const sam_engine *engine, sam_activation x);
 
@@ -161,7 +165,6 @@ size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, si
 /* A vector of each variant, in the engine's memory: number `slot`, below SAM_PRODUCTS, of the present step. Formed by
  * the thread that runs the pass, once for a step. */
 void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[]);
-size_t sam_forward_vector_room(const sam_engine *engine); /* floats of the largest vector */
 
 /* Rows of a tensor for each variant as floats in a thread's room, at most sam_forward_formed_rows of them. */
 void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
@@ -175,6 +178,8 @@ typedef struct sam_tile {
     const void *weights[SAM_VARIANTS_MAX];
 } sam_tile;
 
+/* How many copies of a matrix a tile of `count` prepared products holds: one where all are low-rank. */
+unsigned sam_forward_copies(const sam_engine *engine, size_t count);
 /* Product `slot` of those that were prepared; at most a tile's rows. */
 void sam_forward_form_tile(const sam_engine *engine, const sam_thread_room *room, size_t slot, size_t tensor,
                            uint64_t row, uint64_t rows, sam_tile *tile);

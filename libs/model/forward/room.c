@@ -70,7 +70,7 @@ static sizes sizes_of(const sam_engine *engine, const sam_room *room)
             size_tiles(kernels, room->variants, (size_t)tensor->columns, &s);
     }
     s.attention = (room->keys + 1) * SAM_COLUMNS * sizeof(float);
-    s.vectors = SAM_PRODUCTS * room->variants * sam_forward_vector_room(engine) * sizeof(float);
+    s.vectors = SAM_PRODUCTS * room->variants * engine->vector_floats * sizeof(float);
     s.table = (sam_model_configuration(engine->model)->head_size / 2 + 1) * stride * sizeof(float);
     if (room->rank > 0)
         size_low_rank(engine, room, stride, &s);

@@ -1,14 +1,11 @@
 /* The inner loops, one set for each instruction set, chosen at run time.
  *
  *     const sam_kernels *kernels;
- *     sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err);      // NULL: the best that runs here
- *     enum { ROWS = 8, K = 64, COLUMNS = 16, STRIDE = COLUMNS + SAM_COLUMNS_SLACK };
- *     static float w[ROWS * K], x[K * STRIDE], y[ROWS * STRIDE];                // y = w x
- *     void *narrow = sam_alloc_aligned(kernels->narrow_bytes(ROWS, K), 1);
- *     void *packed = sam_alloc_aligned(kernels->packed_bytes(K, COLUMNS), 1);
- *     kernels->narrow(w, ROWS, K, narrow);
- *     kernels->pack(x, K, COLUMNS, STRIDE, packed);
- *     kernels->multiply(narrow, ROWS, K, packed, COLUMNS, y, STRIDE);
+ *     if (sam_kernels_choose(&kernels, SAM_PRECISION_BF16, NULL, err) != SAM_OK) // NULL: the best here
+ *         return err->status;
+ *     kernels->narrow(w, rows, k, narrowed);                            // w[rows][k]
+ *     kernels->pack(x, k, columns, stride, packed);                     // x[k][stride]
+ *     kernels->multiply(narrowed, rows, k, packed, columns, y, stride); // y[rows][stride] = w x
  *
  * Activations are feature-major: element (feature f, token t) lies at x[f * stride + t], so that every loop runs over
  * tokens in vector lanes: a product needs no transposition of the weights (each weight is broadcast), norms and RoPE
