@@ -228,8 +228,8 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     float *const out[] = {got[0], got[1], got[2], got[3]};
     sam_model_rows(f->model, index, 0, tensor->rows, base);
     const sam_direction probes[] = {{0, 12}, {0, 13}, {0, 14}};
-    const sam_perturbation both = {sam_replica_tuned(replica), probes, 2, SAM_TWO_POINT, 0.01f};
-    const sam_perturbation one = {sam_replica_tuned(replica), probes, 3, SAM_ONE_SIDED, 0.01f};
+    const sam_perturbation both = {sam_replica_tuned(replica), probes, 2, SAM_TWO_POINT, 0.01f, NULL};
+    const sam_perturbation one = {sam_replica_tuned(replica), probes, 3, SAM_ONE_SIDED, 0.01f, NULL};
     sam_weight_source source = sam_perturbed_weights(&both);
     assert_int_equal(source.variants, 4);
     source.rows(source.context, index, 0, tensor->rows, out);
@@ -280,7 +280,7 @@ static void tensors_that_do_not_train_stay_the_base_in_every_variant(void **stat
     float *const out[] = {got[0], got[1]};
     sam_model_rows(f.model, index, 0, TEST_MLP, base);
     const sam_direction probe = {0, 0};
-    const sam_perturbation both = {sam_replica_tuned(replica), &probe, 1, SAM_TWO_POINT, 0.01f};
+    const sam_perturbation both = {sam_replica_tuned(replica), &probe, 1, SAM_TWO_POINT, 0.01f, NULL};
     sam_weight_source source = sam_perturbed_weights(&both);
     source.rows(source.context, index, 0, TEST_MLP, out);
     assert_memory_equal(got[0], base, TEST_MLP * TEST_HIDDEN * sizeof(float));

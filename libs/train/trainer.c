@@ -219,6 +219,18 @@ static sam_outcome *outcomes_at(sam_outcome *outcomes, size_t i)
     return outcomes == NULL ? NULL : outcomes + i;
 }
 
+static sam_status run_perturbed(sam_trainer *trainer, sam_perturbation *perturbation, sam_error *err)
+{
+    sam_status status = sam_perturbation_open(perturbation, err);
+    if (status != SAM_OK)
+        return status;
+    const sam_weight_source weights = sam_perturbed_weights(perturbation);
+    status = run(trainer, trainer->parts.train, trainer->room.indices, trainer->room.examples,
+                 trainer->parts.manifest->batch, &weights, err);
+    sam_perturbation_close(perturbation);
+    return status;
+}
+
 /* The probes of a step in groups that fit into one lockstep run: fills the losses and, of a private run, outcomes. */
 static sam_status losses_of(sam_trainer *trainer, const sam_step *step, sam_error *err)
 {
@@ -230,11 +242,12 @@ static sam_status losses_of(sam_trainer *trainer, const sam_step *step, sam_erro
         sam_direction directions[SAM_VARIANTS_MAX];
         for (uint32_t p = 0; p < probes; p++)
             directions[p] = (sam_direction){step->epoch, step->direction + done + p};
-        const sam_perturbation perturbation = {sam_replica_tuned(trainer->parts.replica), directions, probes,
-                                               manifest->estimator, (float)sam_manifest_epsilon(manifest)};
-        const sam_weight_source weights = sam_perturbed_weights(&perturbation);
-        sam_status status =
-            run(trainer, trainer->parts.train, trainer->room.indices, examples, manifest->batch, &weights, err);
+        sam_perturbation perturbation = {.tuned = sam_replica_tuned(trainer->parts.replica),
+                                         .probes = directions,
+                                         .probe_count = probes,
+                                         .estimator = manifest->estimator,
+                                         .epsilon = (float)sam_manifest_epsilon(manifest)};
+        sam_status status = run_perturbed(trainer, &perturbation, err);
         if (status != SAM_OK)
             return status;
         for (uint32_t v = 0; v < probes * each; v++)

@@ -92,9 +92,47 @@ static void theta_rows(const void *context, size_t tensor, uint64_t row, uint64_
     }
 }
 
+/* A tensor's number among those that the directions see; false where it does not train. */
+static bool find_trained(const sam_tuned *tuned, size_t tensor, size_t *number)
+{
+    uint64_t start = tuned->trained.start[tensor];
+    const sam_directions_spec *spec = sam_directions_get_spec(tuned->directions);
+    size_t low = 0, high = spec->tensor_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (spec->tensors[middle].start < start)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *number = low;
+    return low < spec->tensor_count;
+}
+
+/* How many terms a tensor has: one for each epoch, or none. */
+static size_t terms_of(const sam_tuned *tuned, size_t tensor, size_t *number)
+{
+    if (!find_trained(tuned, tensor, number) || sam_directions_low_rank(tuned->directions, *number, 0) == NULL)
+        return 0;
+    return sam_directions_epochs(tuned->directions);
+}
+
+static size_t theta_terms(const void *context, size_t tensor, sam_low_rank_term *terms, size_t most)
+{
+    const sam_tuned *tuned = context;
+    size_t number, count = terms_of(tuned, tensor, &number);
+    for (uint32_t epoch = 0; epoch < count && count <= most; epoch++) {
+        const sam_low_rank *form = sam_directions_low_rank(tuned->directions, number, epoch);
+        terms[epoch] = (sam_low_rank_term){form->u, form->v, &form->core, form->rank};
+    }
+    return count;
+}
+
 sam_weight_source sam_tuned_weights(const sam_tuned *tuned)
 {
-    return (sam_weight_source){.context = tuned, .variants = 1, .rows = theta_rows};
+    bool offers = sam_directions_has_low_rank(tuned->directions);
+    return (sam_weight_source){
+        .context = tuned, .variants = 1, .rows = theta_rows, .low_rank = offers ? theta_terms : NULL};
 }
 
 static unsigned variants_of(const sam_perturbation *perturbation)
@@ -149,7 +187,92 @@ static void perturbed_rows(const void *context, size_t tensor, uint64_t row, uin
     }
 }
 
+/* ---- the low-rank form of the copies ---- */
+
+typedef struct sam_copied_cores {
+    uint32_t epochs;
+    const float ***of; /* [tensors of the directions][epochs][variants]; NULL of a tensor without the form */
+    sam_arena arena;
+} sam_copied_cores;
+
+/* The core of one copy: the state's own in another epoch than the probe's. */
+static const float *copied_core(const sam_perturbation *p, sam_arena *arena, size_t tensor, uint32_t epoch,
+                                unsigned variant)
+{
+    const sam_low_rank *form = sam_directions_low_rank(p->tuned->directions, tensor, epoch);
+    unsigned each = p->estimator == SAM_TWO_POINT ? 2 : 1;
+    sam_direction probe = p->probes[variant / each];
+    if (probe.epoch != epoch)
+        return form->core;
+    float *core = sam_arena_array(arena, form->rank * form->rank, sizeof *core);
+    if (core == NULL)
+        return NULL;
+    float epsilon = variant % each == 0 ? p->epsilon : -p->epsilon;
+    sam_directions_probe_core(p->tuned->directions, tensor, probe, core);
+    for (size_t i = 0; i < form->rank * form->rank; i++)
+        core[i] = form->core[i] + epsilon * core[i];
+    return core;
+}
+
+static bool copy_cores_of(const sam_perturbation *p, sam_copied_cores *cores, size_t tensor)
+{
+    if (sam_directions_low_rank(p->tuned->directions, tensor, 0) == NULL)
+        return true;
+    unsigned variants = variants_of(p);
+    const float **of = sam_arena_array(&cores->arena, (size_t)cores->epochs * variants, sizeof *of);
+    bool good = of != NULL;
+    for (uint32_t i = 0; good && i < cores->epochs * variants; i++)
+        good = (of[i] = copied_core(p, &cores->arena, tensor, i / variants, i % variants)) != NULL;
+    cores->of[tensor] = of;
+    return good;
+}
+
+sam_status sam_perturbation_open(sam_perturbation *perturbation, sam_error *err)
+{
+    const sam_directions *directions = perturbation->tuned->directions;
+    perturbation->cores = NULL;
+    if (!sam_directions_has_low_rank(directions))
+        return SAM_OK;
+    size_t tensors = sam_directions_get_spec(directions)->tensor_count;
+    sam_copied_cores *cores = perturbation->cores = sam_alloc(1, sizeof *cores);
+    bool good = cores != NULL;
+    if (good) {
+        cores->epochs = sam_directions_epochs(directions);
+        cores->of = sam_arena_array(&cores->arena, tensors, sizeof *cores->of);
+        good = cores->of != NULL;
+    }
+    for (size_t t = 0; good && t < tensors; t++)
+        good = copy_cores_of(perturbation, cores, t);
+    if (good)
+        return SAM_OK;
+    sam_perturbation_close(perturbation);
+    return sam_fail(err, SAM_NO_MEMORY, "out of memory perturbing %zu tensors", tensors);
+}
+
+void sam_perturbation_close(sam_perturbation *perturbation)
+{
+    if (perturbation->cores != NULL)
+        sam_arena_free(&perturbation->cores->arena);
+    sam_free(perturbation->cores);
+    perturbation->cores = NULL;
+}
+
+static size_t perturbed_terms(const void *context, size_t tensor, sam_low_rank_term *terms, size_t most)
+{
+    const sam_perturbation *p = context;
+    size_t number, count = terms_of(p->tuned, tensor, &number);
+    for (uint32_t epoch = 0; epoch < count && count <= most; epoch++) {
+        const sam_low_rank *form = sam_directions_low_rank(p->tuned->directions, number, epoch);
+        const float *const *core = p->cores->of[number] + (size_t)epoch * variants_of(p);
+        terms[epoch] = (sam_low_rank_term){form->u, form->v, core, form->rank};
+    }
+    return count;
+}
+
 sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation)
 {
-    return (sam_weight_source){.context = perturbation, .variants = variants_of(perturbation), .rows = perturbed_rows};
+    return (sam_weight_source){.context = perturbation,
+                               .variants = variants_of(perturbation),
+                               .rows = perturbed_rows,
+                               .low_rank = perturbation->cores != NULL ? perturbed_terms : NULL};
 }

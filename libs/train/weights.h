@@ -4,8 +4,10 @@
  *     sam_tuned_open(&tuned, model, manifest, err);
  *     sam_directions_move(tuned.directions, moves, count);
  *     sam_weight_source theta = sam_tuned_weights(&tuned);                     // for the engine and the exporters
- *     const sam_perturbation perturbation = {&tuned, probes, 2, SAM_TWO_POINT, epsilon};
+ *     sam_perturbation perturbation = {&tuned, probes, 2, SAM_TWO_POINT, epsilon};
+ *     sam_perturbation_open(&perturbation, err);
  *     sam_weight_source copies = sam_perturbed_weights(&perturbation);         // for a slot's losses
+ *     sam_perturbation_close(&perturbation);
  *     sam_tuned_close(&tuned);
  *
  * Nothing is formed before a source is asked for rows, so the base stays as it is in its file.
@@ -40,7 +42,14 @@ typedef struct sam_perturbation {
     uint32_t probe_count;
     sam_estimator estimator;
     float epsilon;
+    struct sam_copied_cores *cores; /* between open and close, of a family with a low-rank form */
 } sam_perturbation;
+
+/* Of a family with a low-rank form, makes the cores of every copy, at the state as it is: the source then offers them,
+ * and the matrices need not be formed. What is not opened has every matrix formed, with the same result; other families
+ * need nothing. NO_MEMORY leaves it closed. */
+sam_status sam_perturbation_open(sam_perturbation *perturbation, sam_error *err);
+void sam_perturbation_close(sam_perturbation *perturbation);
 
 sam_weight_source sam_perturbed_weights(const sam_perturbation *perturbation); /* borrows it */
 

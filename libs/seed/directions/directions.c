@@ -90,6 +90,11 @@ static uint32_t state_count(const sam_directions *directions)
     return states_for(directions, directions->epochs);
 }
 
+static void *state_of(const sam_directions *directions, uint32_t epoch)
+{
+    return directions->states[directions->family->one_state ? 0 : epoch];
+}
+
 static void close_states(sam_directions *directions, uint32_t from, uint32_t to)
 {
     for (uint32_t s = from; s < to; s++)
@@ -209,8 +214,7 @@ static bool move_in_order(sam_directions *directions, const sam_move *moves, siz
         return false;
     for (size_t at = 0, size; at < count; at += size) {
         size = run_of_one_state(directions, moves + at, count - at);
-        void *state = directions->states[family->one_state ? 0 : moves[at].direction.epoch];
-        family->move(directions, state, moves + at, size, scratch);
+        family->move(directions, state_of(directions, moves[at].direction.epoch), moves + at, size, scratch);
     }
     free(scratch);
     return true;
@@ -276,6 +280,22 @@ void sam_directions_probe(const sam_directions *directions, sam_direction probe,
             z[at + i] = bit_at(signs, i) ? -length : length;
         }
     }
+}
+
+bool sam_directions_has_low_rank(const sam_directions *directions)
+{
+    return directions->family->low_rank != NULL;
+}
+
+const sam_low_rank *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch)
+{
+    const sam_direction_family *family = directions->family;
+    return family->low_rank == NULL ? NULL : family->low_rank(directions, state_of(directions, epoch), tensor);
+}
+
+void sam_directions_probe_core(const sam_directions *directions, size_t tensor, sam_direction probe, float *core)
+{
+    directions->family->probe_core(directions, state_of(directions, probe.epoch), tensor, probe, core);
 }
 
 /* ---- the state as integers ---- */

@@ -34,6 +34,11 @@ typedef struct sam_direction_family {
      * rounded to float32; of one epoch alone it is the part itself. */
     void (*row)(const sam_directions *directions, const sam_direction *probes, size_t probe_count, uint64_t first,
                 size_t count, sam_direction_row *row);
+
+    /* As sam_directions_low_rank and sam_directions_probe_core; both NULL in a family without the form. */
+    const sam_low_rank *(*low_rank)(const sam_directions *directions, const void *state, size_t tensor);
+    void (*probe_core)(const sam_directions *directions, const void *state, size_t tensor, sam_direction probe,
+                       float *core);
 } sam_direction_family;
 
 struct sam_directions {

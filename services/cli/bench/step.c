@@ -151,16 +151,19 @@ static sam_status step(work *w, uint64_t number, sam_profile *profile, uint64_t 
     sam_direction probes[SAM_VARIANTS_MAX];
     for (uint32_t p = 0; p < w->manifest.probes; p++)
         probes[p] = (sam_direction){place.epoch, place.direction + p};
-    const sam_perturbation perturbation = {
+    sam_perturbation perturbation = {
         .tuned = sam_replica_tuned(w->replica),
         .probes = probes,
         .probe_count = w->manifest.probes,
         .estimator = w->manifest.estimator,
         .epsilon = (float)sam_manifest_epsilon(&w->manifest),
     };
+    sam_status status = sam_perturbation_open(&perturbation, err);
     const sam_weight_source weights = sam_perturbed_weights(&perturbation);
     const sam_pass pass = pass_of(w, &weights, profile);
-    sam_status status = sam_engine_run(w->engine, &pass, err);
+    if (status == SAM_OK)
+        status = sam_engine_run(w->engine, &pass, err);
+    sam_perturbation_close(&perturbation);
     uint64_t began = sam_monotonic_ns();
     if (status == SAM_OK)
         status = update(w, number, err);
