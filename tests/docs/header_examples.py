@@ -26,10 +26,6 @@ libs/client/in_hand.h
 libs/client/pipeline.h
 libs/client/received.h
 libs/model/kernels/kernels.h
-libs/store/script.h
-libs/store/stream.h
-services/cli/shared/examiner.h
-services/cli/shared/found.h
 services/worker/beginning.h
 services/worker/startup_timing.h
 """.split()
