@@ -16,7 +16,6 @@
 #include "train/trainable.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* Rows of a tensor that a thread forms at a time. */
 enum { SHARE_ROWS = 16, DENSE_RECORDS = 1000, SKETCH_RECORDS = 1000000, SLOTS = 16, SEEKS = 9 };
@@ -225,12 +224,12 @@ static sam_status seek(work *w, double *seconds, sam_error *err)
 static sam_status catch_up(work *w, double *wall, double *cpu, sam_error *err)
 {
     uint64_t began = sam_monotonic_ns();
-    double cpu_before = sam_usage_cpu_seconds(getpid());
+    double cpu_before = sam_usage_cpu_seconds(0);
     sam_status status = sam_replica_put_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
     if (status == SAM_OK)
         status = sam_replica_seek(w->replica, w->manifest.rounds, err);
     *wall = seconds_since(began);
-    *cpu = sam_usage_cpu_seconds(getpid()) - cpu_before;
+    *cpu = sam_usage_cpu_seconds(0) - cpu_before;
     return status;
 }
 

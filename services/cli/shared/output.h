@@ -1,10 +1,10 @@
 /* What a command prints, written once: as aligned lines to read, or with --json as one object.
  *
- *     cli_output output = {.json = args.json};
+ *     cli_output output = {.json = false};
  *     cli_output_text(&output, "run", "run", manifest->id_hex);
- *     cli_output_line(&output, "rounds", "rounds", json_integer(200), "200 of %llu", planned);
+ *     cli_output_line(&output, "rounds", "rounds", json_integer(200), "200 of %u", 600);
  *     cli_output_close(&output, status == SAM_OK);
- *     // run           3f61...                        {"run": "3f61...", "rounds": 200}
+ *     // run           3f61...                        with json: {"run": "3f61...", "rounds": 200}
  *     // rounds        200 of 600
  *
  * Lines are printed at once, the object at the end, so that a command that fails does not print half an object. Thread
