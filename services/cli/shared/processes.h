@@ -1,8 +1,9 @@
 /* Child processes that never outlive this one.
  *
  *     const char *arguments[] = {"--port", "0", NULL};
- *     const cli_launch launch = {.program = "/usr/bin/redis-server", .arguments = arguments, .log =
- * "out/logs/redis.log"}; cli_process redis = {.name = "redis"}; if (cli_process_start(&redis, &launch, err) != SAM_OK)
+ *     const cli_launch launch = {.program = "/usr/bin/redis-server", .arguments = arguments, .log = "redis.log"};
+ *     cli_process redis = {.name = "redis"};
+ *     if (cli_process_start(&redis, &launch, err) != SAM_OK)
  *         return err->status;
  *     char how[200];
  *     if (cli_process_ended(&redis)) {
