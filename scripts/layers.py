@@ -27,6 +27,31 @@ SERVICES = {
 ROOMS = {**LIBRARIES, **SERVICES}
 FOR_TESTS = {"libs": ["base"], "services": [*LIBRARIES]}
 
+# Rooms within rooms: what each may include of the same room, besides itself; "." is what lies at its top.
+WITHIN = {
+    "seed": {".": [], "directions": ["."]},
+    "model": {"files": [], "kernels": [], "tokenizer": ["files"], ".": ["files", "tokenizer"],
+              "forward": [".", "files", "kernels", "tokenizer"]},
+    "train": {".": ["objectives"], "objectives": ["."], "quality": [".", "objectives"]},
+    "cli": {".": [], "shared": ["."], "train": [".", "shared"], "bench": [".", "shared"],
+            "commands": [".", "shared", "train", "bench"]},
+}
+INCLUDE = re.compile(r'\s*#\s*include\s+"([a-z]+)/(?:([a-z]+)/)?')
+
+
+def misplaced(path, target, inner_target):
+    """What is wrong with a file that includes TARGET/INNER_TARGET/..., or None."""
+    floor, room, *inner = path.split("/")[:-1]
+    inner, inner_target = inner[0] if inner else ".", inner_target or "."
+    for_test = path.endswith("_test.c") or "/test_" in path
+    if target != room:
+        allowed = ROOMS[room] + (FOR_TESTS[floor] if for_test else [])
+        return None if target in allowed else "%s/%s may not include %s/" % (floor, room, target)
+    allowed = WITHIN.get(room, {}).get(inner)
+    if for_test or allowed is None or inner_target in (inner, *allowed):
+        return None
+    return "%s/%s/%s may not include %s" % (floor, room, inner, target if inner_target == "." else target + "/" + inner_target)
+
 
 def main():
     listed = subprocess.run(["git", "ls-files", "libs", "services"], capture_output=True, text=True, check=True).stdout
@@ -34,14 +59,11 @@ def main():
     for path in listed.split():
         if not path.endswith((".c", ".h")) or not os.path.exists(path):
             continue
-        floor, room, name = path.split("/")[:3]
-        allowed = [room, *ROOMS[room]]
-        if name.endswith("_test.c") or name.startswith("test_"):
-            allowed += FOR_TESTS[floor]
         for number, line in enumerate(open(path, encoding="utf-8"), 1):
-            found = re.match(r'\s*#\s*include\s+"([a-z]+)/', line)
-            if found and found.group(1) in ROOMS and found.group(1) not in allowed:
-                problems.append("%s:%d: %s/%s may not include %s/" % (path, number, floor, room, found.group(1)))
+            found = INCLUDE.match(line)
+            problem = misplaced(path, *found.groups()) if found and found.group(1) in ROOMS else None
+            if problem:
+                problems.append("%s:%d: %s" % (path, number, problem))
     print("\n".join(problems) if problems else "layers: every include points down")
     return 1 if problems else 0
 

@@ -1,4 +1,4 @@
-/* The program `samara`: one function for each command, and the little that all of them share.
+/* The program `samara`: one function for each command (cli/commands), and what all of them do with their arguments.
  *
  *     sam_status cli_fetch(int argc, char **argv, sam_error *err)
  *     {
@@ -16,13 +16,15 @@
  *     }
  *
  * main.c has the table of commands; it prints the sentence of a failed one and turns its status into the exit code.
- * What a command found is printed on stdout; what it does meanwhile, and what went wrong, on stderr.
+ * Results are printed on stdout; progress, and what went wrong, on stderr.
  */
 #ifndef SAM_CLI_H
 #define SAM_CLI_H
 
 #include "base/options.h"
 #include "base/status.h"
+
+#include <stdint.h>
 
 sam_status cli_train(int argc, char **argv, sam_error *err);
 sam_status cli_replay(int argc, char **argv, sam_error *err);
@@ -44,11 +46,18 @@ sam_status cli_bench(int argc, char **argv, sam_error *err);
 sam_status cli_doctor(int argc, char **argv, sam_error *err);
 sam_status cli_version(int argc, char **argv, sam_error *err);
 
-/* Options, then `words` words that are none (INVALID where there are more or fewer). */
-sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err);
+/* Options, and `operands` arguments that are not options, which may stand among them: argv[*rest] is the first. INVALID
+ * where there are more or fewer. */
+sam_status cli_parse(const sam_command *command, int argc, char **argv, int operands, int *rest, sam_error *err);
 
 /* INVALID naming the option where its text is missing. */
 sam_status cli_require(const sam_command *command, const char *option, const char *value, sam_error *err);
+
+/* The text of an option that names a round: NULL or "" is the end, UINT64_MAX. */
+sam_status cli_parse_round(const char *option, const char *text, uint64_t *round, sam_error *err);
+
+/* The text of an option "A..B": the rounds from A up to B, without B. */
+sam_status cli_parse_rounds(const char *option, const char *text, uint64_t *from, uint64_t *to, sam_error *err);
 
 /* A name for a file or model (net/source.h) as a local path, new memory; progress on stderr where that is a terminal.
  */

@@ -85,8 +85,8 @@ static int help(int argc, char **argv)
         return 0;
     }
     const command *chosen = find(argv[2]);
-    char flag[] = "--help", *words[] = {argv[2], flag, NULL};
-    return chosen == NULL ? refuse(argv[2]) : run(chosen, 2, words);
+    char flag[] = "--help", *arguments[] = {argv[2], flag, NULL};
+    return chosen == NULL ? refuse(argv[2]) : run(chosen, 2, arguments);
 }
 
 int main(int argc, char **argv)

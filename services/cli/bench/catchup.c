@@ -16,21 +16,20 @@
 #include "train/trainable.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* Rows of a tensor that a thread forms at a time. */
 enum { SHARE_ROWS = 16, DENSE_RECORDS = 1000, SKETCH_RECORDS = 1000000, SLOTS = 16, SEEKS = 9 };
 
-typedef struct request {
+typedef struct arguments {
     const char *model, *checkpoint;
     sam_family family;
     sam_precision precision;
     uint64_t records, blocks, threads;
     bool json;
-} request;
+} arguments;
 
 typedef struct work {
-    request asked;
+    arguments args;
     cli_material material;
     sam_manifest manifest;
     const sam_kernels *kernels;
@@ -132,22 +131,22 @@ static sam_status make_room(work *w, sam_error *err)
 
 static sam_status open_all(work *w, sam_error *err)
 {
-    sam_status status = sam_kernels_choose(&w->kernels, w->asked.precision, NULL, err);
+    sam_status status = sam_kernels_choose(&w->kernels, w->args.precision, NULL, err);
     if (status == SAM_OK)
-        status = cli_material_open_model(&w->material, w->asked.model, err);
+        status = cli_material_open_model(&w->material, w->args.model, err);
     if (status != SAM_OK)
         return status;
-    cli_bench_manifest(&w->manifest, w->material.model, w->asked.blocks);
+    cli_bench_manifest(&w->manifest, w->material.model, w->args.blocks);
     w->manifest.slots = SLOTS;
-    w->manifest.rounds = (w->asked.records + SLOTS - 1) / SLOTS;
-    w->manifest.family = w->asked.family;
-    w->manifest.log2_k = sam_default_log2_k(w->asked.records);
+    w->manifest.rounds = (w->args.records + SLOTS - 1) / SLOTS;
+    w->manifest.family = w->args.family;
+    w->manifest.log2_k = sam_default_log2_k(w->args.records);
     status = sam_trained_tensors_find(&w->trained, w->material.model, &w->manifest.trainable, err);
     if (status == SAM_OK)
         status = sam_replica_new(&w->replica, w->material.model, &w->manifest, err);
     if (status != SAM_OK)
         return status;
-    w->pool = sam_pool_new((unsigned)w->asked.threads);
+    w->pool = sam_pool_new((unsigned)w->args.threads);
     if (w->pool == NULL)
         return sam_fail(err, SAM_NO_MEMORY, "out of memory, or of threads");
     status = make_room(w, err);
@@ -225,12 +224,12 @@ static sam_status seek(work *w, double *seconds, sam_error *err)
 static sam_status catch_up(work *w, double *wall, double *cpu, sam_error *err)
 {
     uint64_t began = sam_monotonic_ns();
-    double cpu_before = sam_usage_cpu_seconds(getpid());
+    double cpu_before = sam_usage_cpu_seconds(0);
     sam_status status = sam_replica_put_encoded(w->replica, w->rounds, w->lengths, w->manifest.rounds, err);
     if (status == SAM_OK)
         status = sam_replica_seek(w->replica, w->manifest.rounds, err);
     *wall = seconds_since(began);
-    *cpu = sam_usage_cpu_seconds(getpid()) - cpu_before;
+    *cpu = sam_usage_cpu_seconds(0) - cpu_before;
     return status;
 }
 
@@ -240,7 +239,7 @@ static sam_status write_checkpoint(const work *w, json_t *figures, sam_error *er
     const sam_weight_source weights = sam_replica_weights(w->replica);
     uint64_t began = sam_monotonic_ns();
     sam_status status =
-        sam_export_folder(w->material.model, &weights, SAM_SNAPSHOT_SAFETENSORS_F32, w->asked.checkpoint, err);
+        sam_export_folder(w->material.model, &weights, SAM_SNAPSHOT_SAFETENSORS_F32, w->args.checkpoint, err);
     json_object_set_new(figures, "checkpoint_s", json_real(seconds_since(began)));
     return status;
 }
@@ -268,39 +267,39 @@ static sam_status measure(work *w, sam_error *err)
                                 "kernel", w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
     if (sketch)
         json_object_set_new(figures, "seek_s", json_real(seek_s));
-    if (w->asked.checkpoint != NULL)
+    if (w->args.checkpoint != NULL)
         status = write_checkpoint(w, figures, err);
     if (status != SAM_OK) {
         json_decref(figures);
         return status;
     }
-    return cli_bench_print(figures, w->asked.json, err);
+    return cli_bench_print(figures, w->args.json, err);
 }
 
-static sam_status check(const sam_command *command, request *asked, sam_error *err)
+static sam_status check(const sam_command *command, arguments *args, sam_error *err)
 {
-    bool sketch = asked->family == SAM_SKETCH;
-    sam_status status = cli_require(command, "model", asked->model, err);
-    if (asked->records == 0)
-        asked->records = sketch ? SKETCH_RECORDS : DENSE_RECORDS;
-    if (status == SAM_OK && asked->threads > 1024)
+    bool sketch = args->family == SAM_SKETCH;
+    sam_status status = cli_require(command, "model", args->model, err);
+    if (args->records == 0)
+        args->records = sketch ? SKETCH_RECORDS : DENSE_RECORDS;
+    if (status == SAM_OK && args->threads > 1024)
         status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
     return status;
 }
 
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.precision = SAM_PRECISION_BF16}, .random = 88172645463325252u};
-    request *asked = &w.asked;
+    work w = {.args = {.precision = SAM_PRECISION_BF16}, .random = 88172645463325252u};
+    arguments *args = &w.args;
     const sam_option table[] = {
-        {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
-        {"records", SAM_OPTION_COUNT, &asked->records, "N", "of the log (sketch 1000000, rademacher 1000)"},
-        {"directions", SAM_OPTION_CHOICE, &asked->family, "sketch|rademacher", "what a seed means"},
-        {"blocks", SAM_OPTION_COUNT, &asked->blocks, "N", "train the top N; 0: all"},
-        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of the weights in memory"},
-        {"checkpoint", SAM_OPTION_TEXT, &asked->checkpoint, "DIR", "also write all weights there as safetensors"},
-        {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "that form weights; 0: one for each core"},
-        {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
+        {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
+        {"records", SAM_OPTION_COUNT, &args->records, "N", "of the log (sketch 1000000, rademacher 1000)"},
+        {"directions", SAM_OPTION_CHOICE, &args->family, "sketch|rademacher", "what a seed means"},
+        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "train the top N; 0: all"},
+        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of the weights in memory"},
+        {"checkpoint", SAM_OPTION_TEXT, &args->checkpoint, "DIR", "also write all weights there as safetensors"},
+        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "that form weights; 0: one for each core"},
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {"samara bench catchup", "--model MODEL",
@@ -308,7 +307,7 @@ sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, asked, err);
+        status = check(&command, args, err);
     if (status == SAM_OK)
         status = open_all(&w, err);
     if (status == SAM_OK)

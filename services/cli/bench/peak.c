@@ -13,7 +13,7 @@ typedef struct effort {
     double *operations; /* [threads] */
 } effort;
 
-/* Each thread works until the same moment, so that none is waited for. */
+/* Each thread works until the same checkpoint, so that none is waited for. */
 static void work(void *context, size_t index, unsigned thread)
 {
     (void)thread;

@@ -19,16 +19,16 @@
 
 enum { OPTIONS = 2, BASE_PASSES = 3, REPEATS_MOST = 1000 };
 
-typedef struct request {
+typedef struct arguments {
     const char *model, *kernel;
     sam_estimator estimator;
     sam_precision precision;
     uint64_t tokens, examples, probes, blocks, threads, repeats;
     bool json;
-} request;
+} arguments;
 
 typedef struct work {
-    request asked;
+    arguments args;
     cli_material material;
     sam_manifest manifest;
     sam_engine *engine;
@@ -45,18 +45,18 @@ typedef struct work {
 /* ---- what is to be done ---- */
 
 /* The first column of a sentence: one each, and of the others more for each than for the one before. */
-static uint64_t first_column(const request *asked, uint64_t e)
+static uint64_t first_column(const arguments *args, uint64_t e)
 {
-    uint64_t n = asked->examples;
-    return e + (asked->tokens - n) * e * (3 * e + n) / (4 * n * n);
+    uint64_t n = args->examples;
+    return e + (args->tokens - n) * e * (3 * e + n) / (4 * n * n);
 }
 
 static sam_status fill_batch(work *w, sam_error *err)
 {
     uint32_t tokens[4096], vocabulary = sam_model_configuration(w->material.model)->vocabulary;
     sam_status status = SAM_OK;
-    for (uint64_t e = 0; status == SAM_OK && e < w->asked.examples; e++) {
-        uint64_t count = first_column(&w->asked, e + 1) - first_column(&w->asked, e);
+    for (uint64_t e = 0; status == SAM_OK && e < w->args.examples; e++) {
+        uint64_t count = first_column(&w->args, e + 1) - first_column(&w->args, e);
         size_t segment;
         for (uint64_t t = 0; t < count; t++)
             tokens[t] = (uint32_t)((e * 7919 + t * 104729 + 17) % vocabulary);
@@ -93,24 +93,24 @@ static sam_status fill_input(work *w, sam_error *err)
 static sam_status make_room(work *w, sam_error *err)
 {
     size_t hidden = sam_model_configuration(w->material.model)->hidden;
-    w->input = sam_alloc_aligned(hidden * sam_engine_stride(w->asked.tokens), sizeof *w->input);
-    w->ms = sam_alloc(w->asked.repeats, sizeof *w->ms);
+    w->input = sam_alloc_aligned(hidden * sam_engine_stride(w->args.tokens), sizeof *w->input);
+    w->ms = sam_alloc(w->args.repeats, sizeof *w->ms);
     bool good = w->input != NULL && w->ms != NULL;
     for (unsigned v = 0; good && v < w->variants; v++)
-        good = (w->scores[v] = sam_alloc(w->asked.examples, OPTIONS * sizeof(float))) != NULL;
+        good = (w->scores[v] = sam_alloc(w->args.examples, OPTIONS * sizeof(float))) != NULL;
     return good ? SAM_OK : sam_fail(err, SAM_NO_MEMORY, "out of memory");
 }
 
 static sam_status open_all(work *w, sam_error *err)
 {
     const sam_engine_options options = {
-        .threads = (unsigned)w->asked.threads, .precision = w->asked.precision, .kernel = w->asked.kernel};
-    sam_status status = cli_material_open_model(&w->material, w->asked.model, err);
+        .threads = (unsigned)w->args.threads, .precision = w->args.precision, .kernel = w->args.kernel};
+    sam_status status = cli_material_open_model(&w->material, w->args.model, err);
     if (status != SAM_OK)
         return status;
-    cli_bench_manifest(&w->manifest, w->material.model, w->asked.blocks);
-    w->manifest.probes = (uint32_t)w->asked.probes;
-    w->manifest.estimator = w->asked.estimator;
+    cli_bench_manifest(&w->manifest, w->material.model, w->args.blocks);
+    w->manifest.probes = (uint32_t)w->args.probes;
+    w->manifest.estimator = w->args.estimator;
     status = sam_engine_new(&w->engine, w->material.model, &options, err);
     if (status == SAM_OK)
         status = sam_replica_new(&w->replica, w->material.model, &w->manifest, err);
@@ -190,7 +190,7 @@ static sam_status measure(work *w, sam_error *err)
     sam_status status = step(w, 0, NULL, &update_ns, err); /* memory is made, the file is read */
     if (status == SAM_OK)
         status = measure_base(w, err);
-    for (uint64_t i = 0; status == SAM_OK && i < w->asked.repeats; i++) {
+    for (uint64_t i = 0; status == SAM_OK && i < w->args.repeats; i++) {
         uint64_t began = sam_monotonic_ns();
         status = step(w, i + 1, &w->steps, &update_ns, err);
         double ns = (double)(sam_monotonic_ns() - began);
@@ -201,7 +201,7 @@ static sam_status measure(work *w, sam_error *err)
             status = sam_fail(err, SAM_CANCELLED, "stopped");
     }
     if (status == SAM_OK)
-        cli_bench_sort(w->ms, w->asked.repeats);
+        cli_bench_sort(w->ms, w->args.repeats);
     return status;
 }
 
@@ -213,7 +213,7 @@ static sam_status measure(work *w, sam_error *err)
 static double operations_of_forward(const work *w)
 {
     const sam_model_config *c = sam_model_configuration(w->material.model);
-    double columns = (double)w->asked.tokens, scored = (double)w->asked.examples;
+    double columns = (double)w->args.tokens, scored = (double)w->args.examples;
     double hidden = c->hidden, pairs = 0; /* of a query and a key */
     double keys = (double)c->kv_heads * c->head_size, queries = (double)c->heads * c->head_size;
     double key_value = 4 * hidden * keys, others = 4 * hidden * queries + 6 * hidden * (double)c->intermediate;
@@ -237,64 +237,64 @@ static double measure_peak(const work *w)
 static json_t *figures_of(const work *w, double peak)
 {
     const sam_kernels *kernels = sam_engine_kernels(w->engine);
-    double median = w->ms[w->asked.repeats / 2], threads = sam_engine_threads(w->engine), total = w->wall_ns * threads;
+    double median = w->ms[w->args.repeats / 2], threads = sam_engine_threads(w->engine), total = w->wall_ns * threads;
     double gflops = operations_of_forward(w) * w->variants / (median * 1e6);
-    double base = (double)(w->base.ns[SAM_PHASE_FORM] * w->asked.repeats), form = (double)w->steps.ns[SAM_PHASE_FORM];
+    double base = (double)(w->base.ns[SAM_PHASE_FORM] * w->args.repeats), form = (double)w->steps.ns[SAM_PHASE_FORM];
     double perturb = (form > base ? form - base : 0) / total + w->update_ns / w->wall_ns;
     double products = (double)w->steps.ns[SAM_PHASE_PRODUCTS] / total;
     double attention = (double)w->steps.ns[SAM_PHASE_ATTENTION] / total;
     double read = (form > base ? base : form) / total, other = (double)w->steps.ns[SAM_PHASE_OTHER] / total;
     return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:i, s:s, s:s, s:I, s:I, s:I, s:I}",
-                     "ms_min", w->ms[0], "ms_median", median, "ms_max", w->ms[w->asked.repeats - 1], "gflops", gflops,
+                     "ms_min", w->ms[0], "ms_median", median, "ms_max", w->ms[w->args.repeats - 1], "gflops", gflops,
                      "peak_gflops", peak, "peak_share", peak > 0 ? gflops / peak : 0.0, "products_share", products,
                      "attention_share", attention, "perturb_share", perturb, "base_share", read, "other_share", other,
                      "waiting_share", 1 - products - attention - perturb - read - other, "threads", (int)threads,
                      "kernel", kernels->name, "precision", sam_precision_name(kernels->precision), "rss_mb",
                      (json_int_t)sam_usage_kb("/proc/self/status", "VmRSS") / 1024, "private_mb",
                      (json_int_t)sam_usage_kb("/proc/self/status", "RssAnon") / 1024, "tokens",
-                     (json_int_t)w->asked.tokens, "forwards", (json_int_t)w->variants);
+                     (json_int_t)w->args.tokens, "forwards", (json_int_t)w->variants);
 }
 
 static sam_status check(const sam_command *command, work *w, sam_error *err)
 {
-    const request *asked = &w->asked;
-    bool one_sided = asked->estimator == SAM_ONE_SIDED;
-    sam_status status = cli_require(command, "model", asked->model, err);
+    const arguments *args = &w->args;
+    bool one_sided = args->estimator == SAM_ONE_SIDED;
+    sam_status status = cli_require(command, "model", args->model, err);
     if (status != SAM_OK)
         return status;
     uint64_t least = one_sided ? 2 : 1, most = one_sided ? SAM_VARIANTS_MAX : SAM_VARIANTS_MAX / 2;
-    if (w->asked.probes == 0)
-        w->asked.probes = least;
-    if (asked->probes < least || asked->probes > most)
+    if (w->args.probes == 0)
+        w->args.probes = least;
+    if (args->probes < least || args->probes > most)
         return sam_fail(err, SAM_INVALID, "--probes is %llu to %llu for %s", (unsigned long long)least,
                         (unsigned long long)most, one_sided ? "one-sided" : "two-point");
-    if (asked->examples == 0 || asked->examples > asked->tokens || asked->tokens / asked->examples >= 2048 ||
-        asked->tokens > 1048576)
+    if (args->examples == 0 || args->examples > args->tokens || args->tokens / args->examples >= 2048 ||
+        args->tokens > 1048576)
         return sam_fail(err, SAM_INVALID, "--tokens (at most 1048576) are shared by --examples: 1 to 2047 each");
-    if (asked->repeats == 0 || asked->repeats > REPEATS_MOST)
+    if (args->repeats == 0 || args->repeats > REPEATS_MOST)
         return sam_fail(err, SAM_INVALID, "--repeats is 1 to %d", REPEATS_MOST);
-    if (asked->threads > 1024)
+    if (args->threads > 1024)
         return sam_fail(err, SAM_INVALID, "--threads is at most 1024");
-    w->variants = (unsigned)asked->probes * (one_sided ? 1 : 2);
+    w->variants = (unsigned)args->probes * (one_sided ? 1 : 2);
     return SAM_OK;
 }
 
 sam_status cli_bench_step(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.precision = SAM_PRECISION_BF16, .tokens = 512, .examples = 16, .repeats = 9}};
-    request *asked = &w.asked;
+    work w = {.args = {.precision = SAM_PRECISION_BF16, .tokens = 512, .examples = 16, .repeats = 9}};
+    arguments *args = &w.args;
     const sam_option table[] = {
-        {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
-        {"tokens", SAM_OPTION_COUNT, &asked->tokens, "N", "of the batch (512)"},
-        {"examples", SAM_OPTION_COUNT, &asked->examples, "N", "that share them (16)"},
-        {"estimator", SAM_OPTION_CHOICE, &asked->estimator, "two-point|one-sided", "two forwards a probe, or one"},
-        {"probes", SAM_OPTION_COUNT, &asked->probes, "N", "of the step (two-point 1, one-sided 2)"},
-        {"blocks", SAM_OPTION_COUNT, &asked->blocks, "N", "train the top N; 0: all"},
-        {"repeats", SAM_OPTION_COUNT, &asked->repeats, "N", "steps (9)"},
-        {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &asked->kernel, "NAME", "pin one; samara doctor lists them"},
-        {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
+        {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
+        {"tokens", SAM_OPTION_COUNT, &args->tokens, "N", "of the batch (512)"},
+        {"examples", SAM_OPTION_COUNT, &args->examples, "N", "that share them (16)"},
+        {"estimator", SAM_OPTION_CHOICE, &args->estimator, "two-point|one-sided", "two forwards a probe, or one"},
+        {"probes", SAM_OPTION_COUNT, &args->probes, "N", "of the step (two-point 1, one-sided 2)"},
+        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "train the top N; 0: all"},
+        {"repeats", SAM_OPTION_COUNT, &args->repeats, "N", "steps (9)"},
+        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "0: one for each core"},
+        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &args->kernel, "NAME", "pin one; samara doctor lists them"},
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {"samara bench step", "--model MODEL",
@@ -312,7 +312,7 @@ sam_status cli_bench_step(int argc, char **argv, sam_error *err)
         status = measure(&w, err);
     if (status == SAM_OK) {
         double after = measure_peak(&w); /* neighbours can only lower it */
-        status = cli_bench_print(figures_of(&w, after > before ? after : before), asked->json, err);
+        status = cli_bench_print(figures_of(&w, after > before ? after : before), args->json, err);
     }
     close_all(&w);
     return status;

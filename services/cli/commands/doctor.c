@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "base/usage.h"
 #include "cli/cli.h"
-#include "cli/train/processes.h"
+#include "cli/shared/processes.h"
 #include "model/architecture.h"
 #include "model/kernels/kernels.h"
 #include "model/model.h"

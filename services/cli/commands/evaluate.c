@@ -1,11 +1,11 @@
-/* samara evaluate: accuracy, loss and area under ROC of a model, as it is or at a moment of a run. */
+/* samara evaluate: accuracy, loss and area under ROC of a model, as it is or at a round of a run. */
 #include "base/memory.h"
 #include "base/shutdown.h"
 #include "cli/cli.h"
+#include "cli/shared/checkpoint.h"
 #include "cli/shared/material.h"
-#include "cli/shared/moment.h"
 #include "cli/shared/run_address.h"
-#include "cli/train/view.h"
+#include "cli/shared/view.h"
 #include "client/run_client.h"
 #include "train/defaults.h"
 #include "train/evaluation.h"
@@ -14,15 +14,15 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct request {
+typedef struct arguments {
     const char *model, *task, *data, *log, *round, *kernel;
     uint64_t threads;
     sam_precision precision;
     bool json;
-} request;
+} arguments;
 
 typedef struct work {
-    request asked;
+    arguments args;
     cli_material material;
     sam_samlog *log;
     sam_manifest *plain; /* of a run that nobody made, where there is no log */
@@ -48,24 +48,24 @@ static sam_status open_plain(work *w, sam_error *err)
 static sam_status open_log(work *w, sam_error *err)
 {
     uint64_t round;
-    sam_status status = cli_moment_round("round", w->asked.round, &round, err);
+    sam_status status = cli_parse_round("round", w->args.round, &round, err);
     if (status == SAM_OK)
-        status = cli_run_open(&w->log, w->asked.log, NULL, err);
+        status = cli_run_open(&w->log, w->args.log, NULL, err);
     if (status != SAM_OK)
         return status;
     w->manifest = sam_samlog_manifest(w->log);
-    return cli_moment_restore(&w->replica, w->material.model, w->log, round, err);
+    return cli_checkpoint_restore(&w->replica, w->material.model, w->log, round, err);
 }
 
 static sam_status open_all(work *w, sam_error *err)
 {
-    sam_status status = cli_material_open_task(&w->material, w->asked.task, err);
+    sam_status status = cli_material_open_task(&w->material, w->args.task, err);
     if (status == SAM_OK)
-        status = cli_material_open_model(&w->material, w->asked.model, err);
+        status = cli_material_open_model(&w->material, w->args.model, err);
     if (status == SAM_OK)
-        status = cli_material_open_data(&w->material, CLI_TEST, w->asked.data, err);
+        status = cli_material_open_data(&w->material, CLI_TEST, w->args.data, err);
     if (status == SAM_OK)
-        status = w->asked.log == NULL ? open_plain(w, err) : open_log(w, err);
+        status = w->args.log == NULL ? open_plain(w, err) : open_log(w, err);
     return status;
 }
 
@@ -79,7 +79,7 @@ static bool step(void *user, size_t done, size_t total)
 static void print_score(work *w, const sam_quality *score)
 {
     cli_view_end(&w->view);
-    if (w->asked.json) {
+    if (w->args.json) {
         json_t *json = sam_quality_json(score);
         (void)json_dumpf(json, stdout, JSON_COMPACT);
         printf("\n");
@@ -114,9 +114,9 @@ static sam_status judge(work *w, sam_trainer *trainer, sam_error *err)
 static sam_status evaluate(work *w, sam_error *err)
 {
     const sam_engine_options options = {
-        .threads = (unsigned)w->asked.threads,
-        .precision = w->asked.precision,
-        .kernel = w->asked.kernel,
+        .threads = (unsigned)w->args.threads,
+        .precision = w->args.precision,
+        .kernel = w->args.kernel,
     };
     sam_engine *engine = NULL;
     sam_trainer *trainer = NULL;
@@ -131,34 +131,34 @@ static sam_status evaluate(work *w, sam_error *err)
     return status;
 }
 
-static sam_status check(const sam_command *command, const request *asked, sam_error *err)
+static sam_status check(const sam_command *command, const arguments *args, sam_error *err)
 {
-    sam_status status = cli_require(command, "model", asked->model, err);
+    sam_status status = cli_require(command, "model", args->model, err);
     if (status == SAM_OK)
-        status = cli_require(command, "task", asked->task, err);
+        status = cli_require(command, "task", args->task, err);
     if (status == SAM_OK)
-        status = cli_require(command, "data", asked->data, err);
-    if (status == SAM_OK && asked->round != NULL) /* a round of what? */
-        status = cli_require(command, "log", asked->log, err);
-    if (status == SAM_OK && asked->threads > 1024)
+        status = cli_require(command, "data", args->data, err);
+    if (status == SAM_OK && args->round != NULL) /* a round of what? */
+        status = cli_require(command, "log", args->log, err);
+    if (status == SAM_OK && args->threads > 1024)
         status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
     return status;
 }
 
 sam_status cli_evaluate(int argc, char **argv, sam_error *err)
 {
-    work w = {.asked = {.precision = SAM_PRECISION_BF16}};
-    request *asked = &w.asked;
+    work w = {.args = {.precision = SAM_PRECISION_BF16}};
+    arguments *args = &w.args;
     const sam_option table[] = {
-        {"model", SAM_OPTION_TEXT, &asked->model, "MODEL", "a GGUF file, a folder, or a source"},
-        {"task", SAM_OPTION_TEXT, &asked->task, "FILE", "how a row becomes a question"},
-        {"data", SAM_OPTION_TEXT, &asked->data, "FILE", ".jsonl, .tsv or .csv"},
-        {"log", SAM_OPTION_TEXT, &asked->log, "FILE", "of a run on this model: the tuned one is evaluated"},
-        {"round", SAM_OPTION_TEXT, &asked->round, "N", "with --log: the state before round N"},
-        {"threads", SAM_OPTION_COUNT, &asked->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &asked->precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &asked->kernel, "NAME", "pin one; samara doctor lists them"},
-        {"json", SAM_OPTION_FLAG, &asked->json, NULL, "one JSON object"},
+        {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
+        {"task", SAM_OPTION_TEXT, &args->task, "FILE", "how a row becomes a question"},
+        {"data", SAM_OPTION_TEXT, &args->data, "FILE", ".jsonl, .tsv or .csv"},
+        {"log", SAM_OPTION_TEXT, &args->log, "FILE", "of a run on this model: the tuned one is evaluated"},
+        {"round", SAM_OPTION_TEXT, &args->round, "N", "with --log: the state before round N"},
+        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "0: one for each core"},
+        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &args->kernel, "NAME", "pin one; samara doctor lists them"},
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {"samara evaluate", "--model MODEL --task FILE --data FILE",
@@ -166,8 +166,8 @@ sam_status cli_evaluate(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, asked, err);
-    cli_view_init(&w.view, asked->json);
+        status = check(&command, args, err);
+    cli_view_init(&w.view, args->json);
     if (status == SAM_OK)
         status = open_all(&w, err);
     if (status == SAM_OK)

@@ -4,11 +4,11 @@
 
 sam_status cli_export_run(int argc, char **argv, sam_error *err)
 {
-    cli_transfer asked = {0};
+    cli_transfer args = {0};
     const sam_option table[] = {
-        {"out", SAM_OPTION_TEXT, &asked.out, "FILE", "where the run goes, as .samlog"},
-        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object"},
-        SAM_ACCESS_OPTIONS(&asked.access),
+        {"out", SAM_OPTION_TEXT, &args.out, "FILE", "where the run goes, as .samlog"},
+        {"json", SAM_OPTION_FLAG, &args.json, NULL, "one JSON object"},
+        SAM_ACCESS_OPTIONS(&args.access),
         {0},
     };
     const sam_command command = {"samara export-run", "RUN --out FILE",
@@ -19,6 +19,6 @@ sam_status cli_export_run(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "out", asked.out, err);
-    return status == SAM_OK ? cli_transfer_run(&asked, argv[rest], err) : status;
+        status = cli_require(&command, "out", args.out, err);
+    return status == SAM_OK ? cli_transfer_run(&args, argv[rest], err) : status;
 }

@@ -3,11 +3,11 @@
 #include "cli/cli.h"
 #include "cli/shared/derived_run.h"
 
-typedef struct request {
+typedef struct arguments {
     const char *at, *train, *dev;
     uint64_t rounds;
     cli_derivation derivation;
-} request;
+} arguments;
 
 static sam_status data_digest(const char *source, sam_digest *digest, sam_error *err)
 {
@@ -19,31 +19,31 @@ static sam_status data_digest(const char *source, sam_digest *digest, sam_error 
     return status;
 }
 
-static sam_status fork_log(const sam_samlog *log, const request *asked, const char *run, sam_error *err)
+static sam_status fork_log(const sam_samlog *log, const arguments *args, const char *run, sam_error *err)
 {
     sam_digest train, dev;
-    sam_fork fork = {.name = asked->derivation.name, .rounds = asked->rounds};
-    sam_status status = cli_derivation_at(asked->at, log, &fork.at, err);
-    if (status == SAM_OK && asked->train != NULL) {
-        status = data_digest(asked->train, &train, err);
+    sam_fork fork = {.name = args->derivation.name, .rounds = args->rounds};
+    sam_status status = cli_derivation_at(args->at, log, &fork.at, err);
+    if (status == SAM_OK && args->train != NULL) {
+        status = data_digest(args->train, &train, err);
         fork.train = &train;
     }
-    if (status == SAM_OK && asked->dev != NULL) {
-        status = data_digest(asked->dev, &dev, err);
+    if (status == SAM_OK && args->dev != NULL) {
+        status = data_digest(args->dev, &dev, err);
         fork.dev = &dev;
     }
-    return status == SAM_OK ? cli_derive(log, &fork, &asked->derivation, run, err) : status;
+    return status == SAM_OK ? cli_derive(log, &fork, &args->derivation, run, err) : status;
 }
 
 sam_status cli_fork(int argc, char **argv, sam_error *err)
 {
-    request asked = {0};
+    arguments args = {0};
     const sam_option table[] = {
-        {"at", SAM_OPTION_TEXT, &asked.at, "ROUND", "rounds of the past that it keeps; left out: all"},
-        {"rounds", SAM_OPTION_COUNT, &asked.rounds, "N", "of the new run in all; 0: as many as RUN has"},
-        {"train", SAM_OPTION_TEXT, &asked.train, "FILE", "training data from here on; left out: the same"},
-        {"dev", SAM_OPTION_TEXT, &asked.dev, "FILE", "dev data from here on; left out: the same"},
-        CLI_DERIVATION_OPTIONS(&asked.derivation),
+        {"at", SAM_OPTION_TEXT, &args.at, "ROUND", "rounds of the past that it keeps; left out: all"},
+        {"rounds", SAM_OPTION_COUNT, &args.rounds, "N", "of the new run in all; 0: as many as RUN has"},
+        {"train", SAM_OPTION_TEXT, &args.train, "FILE", "training data from here on; left out: the same"},
+        {"dev", SAM_OPTION_TEXT, &args.dev, "FILE", "dev data from here on; left out: the same"},
+        CLI_DERIVATION_OPTIONS(&args.derivation),
         {0},
     };
     const sam_command command = {"samara fork", "RUN --at ROUND",
@@ -55,9 +55,9 @@ sam_status cli_fork(int argc, char **argv, sam_error *err)
     sam_samlog *log = NULL;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = cli_derivation_open(&log, &asked.derivation, argv[rest], err);
+        status = cli_derivation_open(&log, &args.derivation, argv[rest], err);
     if (status == SAM_OK)
-        status = fork_log(log, &asked, argv[rest], err);
+        status = fork_log(log, &args, argv[rest], err);
     sam_samlog_close(log);
     return status;
 }

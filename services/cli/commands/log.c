@@ -1,6 +1,6 @@
 /* samara log: what stands in a log, from a file or from a ledger. */
 #include "cli/cli.h"
-#include "cli/shared/moment.h"
+#include "cli/shared/checkpoint.h"
 #include "cli/shared/run_address.h"
 #include "seed/code.h"
 
@@ -11,12 +11,12 @@
 
 typedef enum shape { FULL, ONELINE, JSON } shape;
 
-typedef struct request {
+typedef struct arguments {
     bool oneline, json;
     uint64_t worker; /* 0: all */
     const char *rounds;
     sam_access access;
-} request;
+} arguments;
 
 /* The rounds that are shown, and whose records. */
 typedef struct selection {
@@ -166,16 +166,16 @@ static sam_status print_log(const sam_samlog *log, const selection *shown, sam_e
     return SAM_OK;
 }
 
-static sam_status show(const request *asked, const char *run, sam_error *err)
+static sam_status show(const arguments *args, const char *run, sam_error *err)
 {
     sam_samlog *log = NULL;
-    selection shown = {.as = asked->json ? JSON : asked->oneline ? ONELINE : FULL, .worker = (uint32_t)asked->worker};
-    sam_status status = cli_run_open(&log, run, &asked->access, err);
+    selection shown = {.as = args->json ? JSON : args->oneline ? ONELINE : FULL, .worker = (uint32_t)args->worker};
+    sam_status status = cli_run_open(&log, run, &args->access, err);
     if (status == SAM_OK) {
         uint64_t there = sam_samlog_rounds(log);
         shown.to = there;
-        if (asked->rounds != NULL)
-            status = cli_moment_span("rounds", asked->rounds, &shown.from, &shown.to, err);
+        if (args->rounds != NULL)
+            status = cli_parse_rounds("rounds", args->rounds, &shown.from, &shown.to, err);
         shown.to = shown.to < there ? shown.to : there;
     }
     if (status == SAM_OK)
@@ -186,13 +186,13 @@ static sam_status show(const request *asked, const char *run, sam_error *err)
 
 sam_status cli_log(int argc, char **argv, sam_error *err)
 {
-    request asked = {0};
+    arguments args = {0};
     const sam_option table[] = {
-        {"oneline", SAM_OPTION_FLAG, &asked.oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
-        {"worker", SAM_OPTION_COUNT, &asked.worker, "W", "only this worker's records, and rounds that have one"},
-        {"rounds", SAM_OPTION_TEXT, &asked.rounds, "A..B", "from round A up to B, without B; left out: all"},
-        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "the manifest, then one JSON object for each round"},
-        SAM_ACCESS_OPTIONS(&asked.access),
+        {"oneline", SAM_OPTION_FLAG, &args.oneline, NULL, "a line for each round: number, time, chain, worker:codes"},
+        {"worker", SAM_OPTION_COUNT, &args.worker, "W", "only this worker's records, and rounds that have one"},
+        {"rounds", SAM_OPTION_TEXT, &args.rounds, "A..B", "from round A up to B, without B; left out: all"},
+        {"json", SAM_OPTION_FLAG, &args.json, NULL, "the manifest, then one JSON object for each round"},
+        SAM_ACCESS_OPTIONS(&args.access),
         {0},
     };
     const sam_command command = {"samara log", "RUN",
@@ -202,7 +202,7 @@ sam_status cli_log(int argc, char **argv, sam_error *err)
                                  table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
-    if (status == SAM_OK && asked.worker > UINT32_MAX)
-        status = sam_fail(err, SAM_INVALID, "--worker: there is no worker %llu", (unsigned long long)asked.worker);
-    return status == SAM_OK ? show(&asked, argv[rest], err) : status;
+    if (status == SAM_OK && args.worker > UINT32_MAX)
+        status = sam_fail(err, SAM_INVALID, "--worker: there is no worker %llu", (unsigned long long)args.worker);
+    return status == SAM_OK ? show(&args, argv[rest], err) : status;
 }

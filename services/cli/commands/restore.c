@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct request {
+typedef struct arguments {
     const char *from, *ledger;
     bool json;
     sam_access access;
-} request;
+} arguments;
 
 typedef struct rescued {
     sam_samlog *log;
@@ -24,7 +24,7 @@ typedef struct rescued {
 } rescued;
 
 typedef struct rescue {
-    const request *asked;
+    const arguments *args;
     rescued *runs;
     size_t count;
 } rescue;
@@ -93,7 +93,7 @@ static sam_status open_one(rescue *all, const char *source, uint32_t workers, sa
 {
     rescued run = {.source = sam_strndup(source, strlen(source)), .workers = workers};
     sam_status status = run.source == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory")
-                                           : cli_run_open(&run.log, source, &all->asked->access, err);
+                                           : cli_run_open(&run.log, source, &all->args->access, err);
     if (status == SAM_OK)
         return keep(all, &run, err);
     drop(&run);
@@ -123,7 +123,7 @@ static sam_status open_all_at(rescue *all, const char *url, sam_error *err)
     size_t i;
     sam_status status = cli_split_url(url, &base, &path, err);
     if (status == SAM_OK)
-        status = sam_run_client_new(&client, base, &all->asked->access, err);
+        status = sam_run_client_new(&client, base, &all->args->access, err);
     if (status == SAM_OK && path != NULL && strncmp(path, RUN, strlen(RUN)) == 0)
         status = open_at(all, client, base, path + strlen(RUN), err);
     else if (status == SAM_OK)
@@ -143,7 +143,7 @@ static sam_status open_all_at(rescue *all, const char *url, sam_error *err)
 static sam_status gather(rescue *all, sam_error *err)
 {
     sam_status status = SAM_OK;
-    for (const char *rest = all->asked->from; rest != NULL && status == SAM_OK;) {
+    for (const char *rest = all->args->from; rest != NULL && status == SAM_OK;) {
         const char *comma = strchr(rest, ',');
         char *source = sam_strndup(rest, comma == NULL ? strlen(rest) : (size_t)(comma - rest));
         if (source == NULL)
@@ -154,29 +154,29 @@ static sam_status gather(rescue *all, sam_error *err)
         rest = comma == NULL ? NULL : comma + 1;
     }
     if (status == SAM_OK && all->count == 0)
-        status = sam_fail(err, SAM_NOT_FOUND, "%s has no runs", all->asked->from);
+        status = sam_fail(err, SAM_NOT_FOUND, "%s has no runs", all->args->from);
     return status;
 }
 
 /* ---- bringing back ---- */
 
-static sam_status bring(const rescued *run, const request *asked, sam_error *err)
+static sam_status bring(const rescued *run, const arguments *args, sam_error *err)
 {
-    cli_found found = {.json = asked->json};
-    cli_found_log(&found, run->log);
-    cli_found_text(&found, "from", "from", run->source);
-    sam_status status = cli_log_to_ledger(&found, run->log, asked->ledger, run->workers, &asked->access, err);
-    cli_found_close(&found, status == SAM_OK);
+    cli_output output = {.json = args->json};
+    cli_output_log(&output, run->log);
+    cli_output_text(&output, "from", "from", run->source);
+    sam_status status = cli_log_to_ledger(&output, run->log, args->ledger, run->workers, &args->access, err);
+    cli_output_close(&output, status == SAM_OK);
     return status;
 }
 
-static sam_status restore(const request *asked, sam_error *err)
+static sam_status restore(const arguments *args, sam_error *err)
 {
-    rescue all = {.asked = asked};
+    rescue all = {.args = args};
     sam_status status = gather(&all, err);
     for (size_t i = 0; i < all.count; i++) {
         if (status == SAM_OK)
-            status = bring(&all.runs[i], asked, err);
+            status = bring(&all.runs[i], args, err);
         drop(&all.runs[i]);
     }
     sam_free(all.runs);
@@ -185,13 +185,13 @@ static sam_status restore(const request *asked, sam_error *err)
 
 sam_status cli_restore(int argc, char **argv, sam_error *err)
 {
-    request asked = {0};
+    arguments args = {0};
     const sam_option table[] = {
-        {"from", SAM_OPTION_TEXT, &asked.from, "SOURCE[,SOURCE...]",
+        {"from", SAM_OPTION_TEXT, &args.from, "SOURCE[,SOURCE...]",
          "a gateway's URL, with all its runs; that of one run there; a worker's --log file"},
-        {"ledger", SAM_OPTION_TEXT, &asked.ledger, "URL", "where the runs come back"},
-        {"json", SAM_OPTION_FLAG, &asked.json, NULL, "one JSON object for each run"},
-        SAM_ACCESS_OPTIONS(&asked.access),
+        {"ledger", SAM_OPTION_TEXT, &args.ledger, "URL", "where the runs come back"},
+        {"json", SAM_OPTION_FLAG, &args.json, NULL, "one JSON object for each run"},
+        SAM_ACCESS_OPTIONS(&args.access),
         {0},
     };
     const sam_command command = {"samara restore", "--from SOURCE --ledger URL",
@@ -202,8 +202,8 @@ sam_status cli_restore(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "from", asked.from, err);
+        status = cli_require(&command, "from", args.from, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "ledger", asked.ledger, err);
-    return status == SAM_OK ? restore(&asked, err) : status;
+        status = cli_require(&command, "ledger", args.ledger, err);
+    return status == SAM_OK ? restore(&args, err) : status;
 }

@@ -55,7 +55,7 @@ static sam_status prepare(cli_training *t, sam_error *err)
         status = sam_cache_path(&t->cache, "activations", err);
     if (status != SAM_OK)
         return status;
-    t->plan = (cli_crew_plan){
+    t->plan = (cli_cluster_plan){
         .redis = t->settings.redis,
         .port = t->settings.port,
         .gateway_port = t->settings.gateway_port,
@@ -70,7 +70,7 @@ static sam_status prepare(cli_training *t, sam_error *err)
         .cache = t->cache,
         .signs = t->manifest->signed_records,
     };
-    return cli_crew_init(&t->crew, &t->folder, &t->plan, err);
+    return cli_cluster_init(&t->cluster, &t->folder, &t->plan, err);
 }
 
 /* ---- the run ---- */
@@ -93,29 +93,30 @@ static void announce(cli_training *t)
 {
     cli_view_object(&t->view, "start",
                     json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:b}", "run", t->manifest->id_hex, "out",
-                              t->folder.root, "ledger", t->crew.ledger_address, "gateway", t->crew.gateway_address,
-                              "workers", (json_int_t)t->plan.workers, "kernel", t->kernel, "model",
-                              t->material.model_path, "resumed", t->folder.resumed));
+                              t->folder.root, "ledger", t->cluster.ledger_address, "gateway",
+                              t->cluster.gateway_address, "workers", (json_int_t)t->plan.workers, "kernel", t->kernel,
+                              "model", t->material.model_path, "resumed", t->folder.resumed));
     if (t->view.kind == CLI_VIEW_JSON)
         return;
     if (t->folder.head > 0)
         cli_view_event(&t->view, "goes on after round %llu", (unsigned long long)t->folder.head);
-    cli_view_event(
-        &t->view, "run %.12s: %llu workers, kernel %s, dashboard http://%s/, one more worker: %s/add-worker.sh",
-        t->manifest->id_hex, (unsigned long long)t->plan.workers, t->kernel, t->crew.gateway_address, t->folder.root);
+    cli_view_event(&t->view,
+                   "run %.12s: %llu workers, kernel %s, dashboard http://%s/, one more worker: %s/add-worker.sh",
+                   t->manifest->id_hex, (unsigned long long)t->plan.workers, t->kernel, t->cluster.gateway_address,
+                   t->folder.root);
 }
 
 static sam_status begin(cli_training *t, sam_error *err)
 {
-    sam_status status = cli_crew_start_services(&t->crew, err);
+    sam_status status = cli_cluster_start_services(&t->cluster, err);
     if (status == SAM_OK)
-        status = sam_run_client_new(&t->client, t->crew.ledger_address, NULL, err);
+        status = sam_run_client_new(&t->client, t->cluster.ledger_address, NULL, err);
     if (status == SAM_OK)
         status = sam_run_create(t->client, t->manifest, err);
     if (status == SAM_OK)
         status = take_over(t, err);
     if (status == SAM_OK)
-        status = cli_crew_start_workers(&t->crew, err);
+        status = cli_cluster_start_workers(&t->cluster, err);
     if (status == SAM_OK)
         announce(t);
     return status;
@@ -154,7 +155,7 @@ static sam_status run(cli_training *t, sam_error *err)
     bool begun = status == SAM_OK;
     if (begun)
         status = cli_watch(t, err);
-    cli_crew_stop_workers(&t->crew);
+    cli_cluster_stop_workers(&t->cluster);
     if (begun) { /* also after a failure: what is committed is the user's */
         sam_status kept = keep_log(t, &later);
         if (status == SAM_OK && kept != SAM_OK) {
@@ -162,7 +163,7 @@ static sam_status run(cli_training *t, sam_error *err)
             status = kept;
         }
     }
-    cli_crew_stop(&t->crew);
+    cli_cluster_stop(&t->cluster);
     cli_out_collect(&t->folder);
     (void)cli_out_save(&t->folder, &later);
     return status;
@@ -182,7 +183,7 @@ static sam_status say_how_to_resume(cli_training *t, sam_error *err)
 static void close_all(cli_training *t)
 {
     cli_view_end(&t->view);
-    cli_crew_stop(&t->crew);
+    cli_cluster_stop(&t->cluster);
     sam_run_client_free(t->client);
     cli_out_close(&t->folder);
     sam_manifest_free(t->manifest);

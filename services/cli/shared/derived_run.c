@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "cli/cli.h"
-#include "cli/shared/moment.h"
+#include "cli/shared/checkpoint.h"
 #include "cli/shared/run_address.h"
 #include "cli/shared/transfer.h"
 
@@ -24,19 +24,19 @@ sam_status cli_derivation_at(const char *text, const sam_samlog *log, uint64_t *
     return sam_fail(err, SAM_INVALID, "--at: \"%s\" is not a whole number from 1 up", text);
 }
 
-static sam_status send(cli_found *found, const sam_samlog *made, const cli_derivation *to, const char *run,
+static sam_status send(cli_output *output, const sam_samlog *made, const cli_derivation *to, const char *run,
                        sam_error *err)
 {
     char *home = NULL;
     const char *path;
     sam_status status = SAM_OK;
     if (to->out != NULL)
-        status = cli_log_to_file(found, made, to->out, err);
+        status = cli_log_to_file(output, made, to->out, err);
     if (status == SAM_OK && to->ledger == NULL && to->out == NULL)
         status = cli_split_url(run, &home, &path, err);
     const char *ledger = to->ledger != NULL ? to->ledger : home;
     if (status == SAM_OK && ledger != NULL)
-        status = cli_log_to_ledger(found, made, ledger, 0, &to->access, err);
+        status = cli_log_to_ledger(output, made, ledger, 0, &to->access, err);
     sam_free(home);
     return status;
 }
@@ -47,28 +47,28 @@ static json_t *removal_json(const sam_removal *removal)
                      (json_int_t)removal->worker);
 }
 
-static void tell_parent(cli_found *found, const sam_manifest *manifest)
+static void tell_parent(cli_output *output, const sam_manifest *manifest)
 {
     const sam_parent *parent = &manifest->parent;
     json_t *removals = json_array();
     char run[SAM_DIGEST_HEX];
     sam_digest_hex(run, &parent->run);
-    cli_found_say(found, "parent", "parent", json_string(run), "%s, its first %llu rounds", run,
-                  (unsigned long long)parent->round);
-    cli_found_say(found, NULL, "parent_rounds", json_integer((json_int_t)parent->round), " ");
+    cli_output_line(output, "parent", "parent", json_string(run), "%s, its first %llu rounds", run,
+                    (unsigned long long)parent->round);
+    cli_output_member(output, "parent_rounds", json_integer((json_int_t)parent->round));
     for (size_t i = 0; i < parent->removal_count; i++) {
         const sam_removal *one = &parent->removals[i];
         char whose[40] = "of everybody";
         if (one->worker != 0)
             snprintf(whose, sizeof whose, "of worker %u", one->worker);
         json_array_append_new(removals, removal_json(one));
-        cli_found_say(found, "without", NULL, NULL, "rounds %llu..%llu %s", (unsigned long long)one->from,
-                      (unsigned long long)one->to, whose);
+        cli_output_line(output, "without", NULL, NULL, "rounds %llu..%llu %s", (unsigned long long)one->from,
+                        (unsigned long long)one->to, whose);
     }
-    cli_found_say(found, NULL, "without", removals, " ");
+    cli_output_member(output, "without", removals);
 }
 
-static sam_status tell_state(cli_found *found, const sam_samlog *made, const char *base, sam_error *err)
+static sam_status tell_state(cli_output *output, const sam_samlog *made, const char *base, sam_error *err)
 {
     char *path = NULL;
     sam_model *model = NULL;
@@ -78,10 +78,10 @@ static sam_status tell_state(cli_found *found, const sam_samlog *made, const cha
     if (status == SAM_OK)
         status = sam_model_open(&model, path, err);
     if (status == SAM_OK)
-        status = cli_moment_restore(&replica, model, made, UINT64_MAX, err);
+        status = cli_checkpoint_restore(&replica, model, made, UINT64_MAX, err);
     if (status == SAM_OK) {
         sam_replica_digest(replica, &digest);
-        cli_found_digest(found, "state digest", "state_digest", &digest);
+        cli_output_digest(output, "state digest", "state_digest", &digest);
     }
     sam_replica_free(replica);
     sam_model_close(model);
@@ -94,20 +94,20 @@ sam_status cli_derive(const sam_samlog *log, const sam_fork *fork, const cli_der
 {
     sam_buffer bytes = {0};
     sam_samlog *made = NULL;
-    cli_found found = {.json = derivation->json};
+    cli_output output = {.json = derivation->json};
     sam_status status = sam_history_fork(&bytes, log, fork, err);
     if (status == SAM_OK)
         status = sam_samlog_parse(&made, bytes.bytes, bytes.length, err);
     sam_buffer_free(&bytes);
     if (status == SAM_OK) {
-        cli_found_log(&found, made);
-        tell_parent(&found, sam_samlog_manifest(made));
+        cli_output_log(&output, made);
+        tell_parent(&output, sam_samlog_manifest(made));
     }
     if (status == SAM_OK && derivation->base != NULL)
-        status = tell_state(&found, made, derivation->base, err);
+        status = tell_state(&output, made, derivation->base, err);
     if (status == SAM_OK)
-        status = send(&found, made, derivation, run, err);
-    cli_found_close(&found, status == SAM_OK);
+        status = send(&output, made, derivation, run, err);
+    cli_output_close(&output, status == SAM_OK);
     sam_samlog_close(made);
     return status;
 }

@@ -11,17 +11,17 @@ const char *const CLI_SPLIT_NAMES[CLI_SPLITS] = {"train", "dev", "test"};
 /* New memory, absolute. */
 static sam_status place(const char *source, char **path, sam_error *err)
 {
-    char *found = NULL;
-    sam_status status = cli_resolve(source, &found, err);
+    char *local = NULL;
+    sam_status status = cli_resolve(source, &local, err);
     if (status != SAM_OK)
         return status;
-    char *absolute = realpath(found, NULL);
+    char *absolute = realpath(local, NULL);
     if (absolute == NULL)
-        status = sam_fail_errno(err, SAM_NOT_FOUND, errno, "cannot find %s", found);
+        status = sam_fail_errno(err, SAM_NOT_FOUND, errno, "cannot find %s", local);
     else if ((*path = sam_strdup(absolute)) == NULL)
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory");
     free(absolute);
-    sam_free(found);
+    sam_free(local);
     return status;
 }
 

@@ -108,11 +108,11 @@ double cli_worker_agreement(const cli_worker_check *worker)
 
 /* ---- computing ---- */
 
-static sam_status recheck_record(cli_recheck *check, cli_examiner *examiner, const sam_record *record, sam_error *err)
+static sam_status recheck_record(cli_recheck *check, cli_evaluator *evaluator, const sam_record *record, sam_error *err)
 {
     const cli_code_difference of = {.round = record->round, .slot = record->place, .worker = record->author};
     sam_record here = {.round = record->round, .place = record->place, .author = record->author};
-    sam_status status = sam_trainer_record(examiner->trainer, &here, err);
+    sam_status status = sam_trainer_record(evaluator->trainer, &here, err);
     if (status == SAM_OK && !cli_recheck_add(check, &of, record->codes, here.codes, here.code_count))
         status = sam_fail(err, SAM_NO_MEMORY, "out of memory for what differs");
     return status;
@@ -123,9 +123,10 @@ typedef struct sweep {
     const sam_progress *watcher;
 } sweep;
 
-static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint64_t number, sweep *now, sam_error *err)
+static sam_status recheck_round(cli_recheck *check, cli_evaluator *evaluator, uint64_t number, sweep *now,
+                                sam_error *err)
 {
-    const sam_samlog *log = examiner->moment.log;
+    const sam_samlog *log = evaluator->checkpoint.log;
     const sam_manifest *manifest = sam_samlog_manifest(log);
     sam_round round = {0};
     sam_status status = sam_samlog_decode(log, number, &round, err);
@@ -134,7 +135,7 @@ static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint
             continue;
         const sam_record *record = sam_round_at(&round, slot);
         if (record != NULL) /* nobody computed it otherwise */
-            status = recheck_record(check, examiner, record, err);
+            status = recheck_record(check, evaluator, record, err);
         if (status == SAM_OK && !now->watcher->step(now->watcher->user, (size_t)++now->done, (size_t)now->total))
             status = sam_fail(err, SAM_CANCELLED, "told to stop");
     }
@@ -142,16 +143,16 @@ static sam_status recheck_round(cli_recheck *check, cli_examiner *examiner, uint
     return status;
 }
 
-sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const sam_progress *watcher, sam_error *err)
+sam_status cli_recheck_run(cli_recheck *check, cli_evaluator *evaluator, const sam_progress *watcher, sam_error *err)
 {
-    const sam_manifest *manifest = sam_samlog_manifest(examiner->moment.log);
-    uint64_t rounds = sam_samlog_rounds(examiner->moment.log);
+    const sam_manifest *manifest = sam_samlog_manifest(evaluator->checkpoint.log);
+    uint64_t rounds = sam_samlog_rounds(evaluator->checkpoint.log);
     sweep now = {.watcher = watcher};
     check->from = manifest->parent.round < rounds ? manifest->parent.round : rounds;
     now.total = count_slots(check, manifest, rounds);
     sam_status status = SAM_OK;
     for (uint64_t r = check->from; r < rounds && status == SAM_OK; r++)
-        status = recheck_round(check, examiner, r, &now, err);
+        status = recheck_round(check, evaluator, r, &now, err);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* Codes of a log computed once more: a share of its slots, from the data, to see whose codes stand up.
  *
  *     cli_recheck check = {.share = 0.05, .seed = 7, .tolerance = 1};
- *     sam_status status = cli_recheck_run(&check, &examiner, &progress, err);
+ *     sam_status status = cli_recheck_run(&check, &evaluator, &progress, err);
  *     for (size_t i = 0; i < check.worker_count; i++)
  *         if (check.workers[i].beyond > 0)
  *             printf("the codes of worker %u do not stand up\n", check.workers[i].worker);
@@ -15,7 +15,7 @@
 #ifndef SAM_CLI_RECHECK_H
 #define SAM_CLI_RECHECK_H
 
-#include "cli/shared/examiner.h"
+#include "cli/shared/evaluator.h"
 #include "train/evaluation.h"
 
 /* One worker's codes against those computed here. */
@@ -45,8 +45,8 @@ typedef struct cli_recheck {
     size_t difference_count, difference_room;
 } cli_recheck;
 
-/* The examiner computes slots; its replica stands anywhere afterwards. */
-sam_status cli_recheck_run(cli_recheck *check, cli_examiner *examiner, const sam_progress *watcher, sam_error *err);
+/* The evaluator computes slots; its replica stands anywhere afterwards. */
+sam_status cli_recheck_run(cli_recheck *check, cli_evaluator *evaluator, const sam_progress *watcher, sam_error *err);
 void cli_recheck_free(cli_recheck *check);
 
 /* The cosine of both rows of values: 1 where they agree but for rounding, about 0 for noise; NaN where one is all 0. */

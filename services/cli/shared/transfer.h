@@ -1,8 +1,9 @@
-/* Where a log that a command made or fetched goes: into a file, or to a ledger. Both tell `found` what they did. */
+/* Where a log that a command made or fetched goes: into a file, or to a ledger. Both print to `output` what they did.
+ */
 #ifndef SAM_CLI_TRANSFER_H
 #define SAM_CLI_TRANSFER_H
 
-#include "cli/shared/found.h"
+#include "cli/shared/output.h"
 #include "client/run_client.h"
 
 typedef struct cli_transfer {
@@ -15,12 +16,12 @@ typedef struct cli_transfer {
 sam_status cli_transfer_run(const cli_transfer *to, const char *run, sam_error *err);
 
 /* Run, name, rounds and last chain of a log. */
-void cli_found_log(cli_found *found, const sam_samlog *log);
+void cli_output_log(cli_output *output, const sam_samlog *log);
 
-sam_status cli_log_to_file(cli_found *found, const sam_samlog *log, const char *path, sam_error *err);
+sam_status cli_log_to_file(cli_output *output, const sam_samlog *log, const char *path, sam_error *err);
 
 /* `workers`: numbers up to this one are given to nobody there, besides those in the log. */
-sam_status cli_log_to_ledger(cli_found *found, const sam_samlog *log, const char *url, uint32_t workers,
+sam_status cli_log_to_ledger(cli_output *output, const sam_samlog *log, const char *url, uint32_t workers,
                              const sam_access *access, sam_error *err);
 
 #endif

@@ -19,9 +19,9 @@
 const char *cli_out_path(cli_out_folder *folder, const char *name)
 {
     char *path = sam_format("%s/%s", folder->root, name);
-    const char *kept = path == NULL ? NULL : sam_arena_strndup(&folder->arena, path, strlen(path));
+    const char *own = path == NULL ? NULL : sam_arena_strndup(&folder->arena, path, strlen(path));
     sam_free(path);
-    return kept == NULL ? "" : kept;
+    return own == NULL ? "" : own;
 }
 
 static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *where)

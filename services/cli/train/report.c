@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
-#include "cli/shared/moment.h"
+#include "cli/shared/checkpoint.h"
 #include "model/export.h"
 #include "model/files/json.h"
 #include "run/samlog.h"
@@ -16,22 +16,22 @@
 
 /* ---- scores ---- */
 
-typedef struct judging {
+typedef struct scoring {
     cli_training *training;
-    const char *moment, *split;
-} judging;
+    const char *when, *split;
+} scoring;
 
 static bool step(void *user, size_t done, size_t total)
 {
-    const judging *now = user;
+    const scoring *now = user;
     char what[64];
-    snprintf(what, sizeof what, "%s, %s", now->moment, now->split);
+    snprintf(what, sizeof what, "%s, %s", now->when, now->split);
     cli_view_step(&now->training->view, what, done, total);
     return !sam_shutdown_asked();
 }
 
 /* Scores one split; `threshold` is set from dev, which comes first. */
-static sam_status judge_split(judging *now, sam_trainer *trainer, const sam_dataset *data, double *threshold,
+static sam_status score_split(scoring *now, sam_trainer *trainer, const sam_dataset *data, double *threshold,
                               sam_quality *score, sam_error *err)
 {
     const sam_progress watcher = {step, now};
@@ -43,27 +43,28 @@ static sam_status judge_split(judging *now, sam_trainer *trainer, const sam_data
         *threshold = sam_quality_threshold(data, outcomes);
     if (status == SAM_OK) {
         *score = sam_quality_of(data, outcomes, *threshold, sam_task_metric(now->training->material.task));
-        cli_view_score(&now->training->view, now->moment, now->split, score);
+        cli_view_score(&now->training->view, now->when, now->split, score);
     }
     sam_free(outcomes);
     return status;
 }
 
-static sam_status judge_all(cli_training *t, const char *moment, sam_trainer *trainer, sam_quality *scores,
+static sam_status score_all(cli_training *t, const char *when, sam_trainer *trainer, sam_quality *scores,
                             sam_error *err)
 {
     double threshold = 0;
     sam_status status = SAM_OK;
     for (cli_split split = CLI_DEV; status == SAM_OK && split <= CLI_TEST; split++) {
-        judging now = {t, moment, CLI_SPLIT_NAMES[split]};
+        scoring now = {t, when, CLI_SPLIT_NAMES[split]};
         if (t->material.data[split] != NULL)
-            status = judge_split(&now, trainer, t->material.data[split], &threshold, &scores[split - CLI_DEV], err);
+            status = score_split(&now, trainer, t->material.data[split], &threshold, &scores[split - CLI_DEV], err);
     }
     return status;
 }
 
 /* With all cores, in this process; `scores` are of dev and test. */
-static sam_status judge(cli_training *t, const char *moment, sam_replica *replica, sam_quality *scores, sam_error *err)
+static sam_status score_state(cli_training *t, const char *when, sam_replica *replica, sam_quality *scores,
+                              sam_error *err)
 {
     const sam_engine_options options = {.precision = t->settings.precision, .kernel = t->kernel};
     sam_engine *engine = NULL;
@@ -74,7 +75,7 @@ static sam_status judge(cli_training *t, const char *moment, sam_replica *replic
     if (status == SAM_OK)
         status = sam_trainer_new(&trainer, &parts, err);
     if (status == SAM_OK)
-        status = judge_all(t, moment, trainer, scores, err);
+        status = score_all(t, when, trainer, scores, err);
     sam_trainer_free(trainer);
     sam_engine_free(engine);
     return status;
@@ -97,7 +98,7 @@ sam_status cli_report_zero_shot(cli_training *t, sam_error *err)
     t->folder.zero_shot[1] = (sam_quality){0};
     sam_status status = sam_replica_new(&replica, t->material.model, t->manifest, err);
     if (status == SAM_OK)
-        status = judge(t, "before training", replica, t->folder.zero_shot, err);
+        status = score_state(t, "before training", replica, t->folder.zero_shot, err);
     sam_replica_free(replica);
     if (status != SAM_OK)
         return status;
@@ -107,33 +108,33 @@ sam_status cli_report_zero_shot(cli_training *t, sam_error *err)
 
 /* ---- results ---- */
 
-typedef struct results {
+typedef struct run_results {
     sam_quality final[2];
     sam_digest state;
     uint64_t rounds, records, log_bytes;
-} results;
+} run_results;
 
-static sam_status count_records(const sam_samlog *log, results *found, sam_error *err)
+static sam_status count_records(const sam_samlog *log, run_results *results, sam_error *err)
 {
-    found->rounds = sam_samlog_rounds(log);
-    for (uint64_t r = 0; r < found->rounds; r++) {
+    results->rounds = sam_samlog_rounds(log);
+    for (uint64_t r = 0; r < results->rounds; r++) {
         sam_round round;
         sam_status status = sam_samlog_decode(log, r, &round, err);
         if (status != SAM_OK)
             return status;
-        found->records += round.record_count;
+        results->records += round.record_count;
         sam_round_free(&round);
     }
     return SAM_OK;
 }
 
-static sam_status size_of_log(cli_training *t, results *found, sam_error *err)
+static sam_status size_of_log(cli_training *t, run_results *results, sam_error *err)
 {
     sam_file_map file;
     sam_status status = sam_file_map_open(&file, cli_out_path(&t->folder, "run.samlog"), err);
     if (status != SAM_OK)
         return status;
-    found->log_bytes = file.length;
+    results->log_bytes = file.length;
     sam_file_map_close(&file);
     return SAM_OK;
 }
@@ -154,20 +155,20 @@ static sam_status export_all(cli_training *t, const sam_replica *replica, sam_er
     return SAM_OK;
 }
 
-static sam_status find_results(cli_training *t, results *found, sam_error *err)
+static sam_status get_results(cli_training *t, run_results *results, sam_error *err)
 {
     sam_samlog *log = NULL;
     sam_replica *replica = NULL;
     sam_status status = sam_samlog_open(&log, cli_out_path(&t->folder, "run.samlog"), err);
     if (status == SAM_OK)
-        status = count_records(log, found, err);
+        status = count_records(log, results, err);
     if (status == SAM_OK)
-        status = size_of_log(t, found, err);
+        status = size_of_log(t, results, err);
     if (status == SAM_OK)
-        status = cli_moment_restore(&replica, t->material.model, log, UINT64_MAX, err);
+        status = cli_checkpoint_restore(&replica, t->material.model, log, UINT64_MAX, err);
     if (status == SAM_OK) {
-        sam_replica_digest(replica, &found->state);
-        status = judge(t, "after training", replica, found->final, err);
+        sam_replica_digest(replica, &results->state);
+        status = score_state(t, "after training", replica, results->final, err);
     }
     if (status == SAM_OK)
         status = export_all(t, replica, err);
@@ -178,7 +179,7 @@ static sam_status find_results(cli_training *t, results *found, sam_error *err)
 
 /* ---- summary.json ---- */
 
-static void put_score(json_t *summary, const char *moment, const sam_quality *score)
+static void put_score(json_t *summary, const char *when, const sam_quality *score)
 {
     const struct {
         const char *name;
@@ -191,7 +192,7 @@ static void put_score(json_t *summary, const char *moment, const sam_quality *sc
                    {sam_quality_f1_name(score), score->f1, true}};
     for (size_t i = 0; i < sizeof figures / sizeof figures[0] && figures[i].name != NULL; i++) {
         char key[64];
-        snprintf(key, sizeof key, "%s_%s", moment, figures[i].name);
+        snprintf(key, sizeof key, "%s_%s", when, figures[i].name);
         json_object_set_new(summary, key, figures[i].known ? sam_json_real(figures[i].value) : json_null());
     }
 }
@@ -206,27 +207,27 @@ static json_t *bytes_by_worker(const cli_out_folder *folder)
 }
 
 /* What the rounds of the log tell of one example. */
-static double epsilon_of(const cli_training *t, const results *found)
+static double epsilon_of(const cli_training *t, const run_results *results)
 {
     const sam_manifest *manifest = t->manifest;
-    return sam_privacy_epsilon(&manifest->privacy, manifest->probes, found->rounds * manifest->slots);
+    return sam_privacy_epsilon(&manifest->privacy, manifest->probes, results->rounds * manifest->slots);
 }
 
-static json_t *summary_of(const cli_training *t, const results *found)
+static json_t *summary_of(const cli_training *t, const run_results *results)
 {
     char state[SAM_DIGEST_HEX], base[SAM_DIGEST_HEX];
     size_t split = t->material.data[CLI_TEST] != NULL; /* what the figures are of: test where it is given */
-    sam_digest_hex(state, &found->state);
+    sam_digest_hex(state, &results->state);
     sam_digest_hex(base, sam_model_digest(t->material.model));
     json_t *summary = json_pack("{s:s, s:s, s:s, s:s}", "name", t->manifest->name, "run", t->manifest->id_hex, "base",
                                 base, "split", split ? "test" : "dev");
     put_score(summary, "zero_shot", &t->folder.zero_shot[split]);
-    put_score(summary, "final", &found->final[split]);
+    put_score(summary, "final", &results->final[split]);
     put_score(summary, "dev_zero_shot", &t->folder.zero_shot[0]);
-    put_score(summary, "dev_final", &found->final[0]);
+    put_score(summary, "dev_final", &results->final[0]);
     json_object_update_new(
-        summary, json_pack("{s:I, s:I, s:I, s:o, s:O, s:f, s:s, s:I, s:I}", "rounds", (json_int_t)found->rounds,
-                           "records", (json_int_t)found->records, "log_bytes", (json_int_t)found->log_bytes,
+        summary, json_pack("{s:I, s:I, s:I, s:o, s:O, s:f, s:s, s:I, s:I}", "rounds", (json_int_t)results->rounds,
+                           "records", (json_int_t)results->records, "log_bytes", (json_int_t)results->log_bytes,
                            "worker_bytes_sent", bytes_by_worker(&t->folder), "worker_counts", t->folder.workers,
                            "seconds", t->folder.seconds, "state_digest", state, "workers",
                            (json_int_t)t->settings.workers, "workers_lost", (json_int_t)t->folder.workers_lost));
@@ -235,7 +236,7 @@ static json_t *summary_of(const cli_training *t, const results *found)
                                               json_object_get(t->folder.manifest, "objective"), "out", t->folder.root));
     if (t->manifest->privacy.clip > 0)
         json_object_set_new(summary, "privacy",
-                            json_pack("{s:f, s:f}", "epsilon", epsilon_of(t, found), "delta", SAM_PRIVACY_DELTA));
+                            json_pack("{s:f, s:f}", "epsilon", epsilon_of(t, results), "delta", SAM_PRIVACY_DELTA));
     json_object_set_new(summary, "seed", json_sprintf("%llu", (unsigned long long)t->manifest->seed));
     return summary;
 }
@@ -252,10 +253,10 @@ static sam_status write_summary(cli_training *t, const json_t *summary, sam_erro
 
 /* ---- for people ---- */
 
-static void print_scores(const cli_training *t, const results *found)
+static void print_scores(const cli_training *t, const run_results *results)
 {
     size_t split = t->material.data[CLI_TEST] != NULL;
-    const sam_quality *before = &t->folder.zero_shot[split], *after = &found->final[split];
+    const sam_quality *before = &t->folder.zero_shot[split], *after = &results->final[split];
     printf("\n%s, %zu examples of %s\n", t->manifest->name, after->examples, split ? "test" : "dev");
     printf("  accuracy before             %5.1f %%\n", 100 * before->accuracy);
     if (before->two_options)
@@ -268,15 +269,16 @@ static void print_scores(const cli_training *t, const results *found)
     printf("  loss                        %.4f -> %.4f\n", before->loss, after->loss);
 }
 
-static void print_cost(const cli_training *t, const results *found)
+static void print_cost(const cli_training *t, const run_results *results)
 {
     char state[SAM_DIGEST_HEX];
     const char *name;
     json_t *value;
-    sam_digest_hex(state, &found->state);
-    printf("\n  rounds %llu, records %llu, log %s, %s of training with %llu workers", (unsigned long long)found->rounds,
-           (unsigned long long)found->records, cli_bytes_text(found->log_bytes).text,
-           cli_time_text(t->folder.seconds).text, (unsigned long long)t->settings.workers);
+    sam_digest_hex(state, &results->state);
+    printf("\n  rounds %llu, records %llu, log %s, %s of training with %llu workers",
+           (unsigned long long)results->rounds, (unsigned long long)results->records,
+           cli_bytes_text(results->log_bytes).text, cli_time_text(t->folder.seconds).text,
+           (unsigned long long)t->settings.workers);
     if (t->folder.workers_lost > 0)
         printf(" (%llu lost on the way)", (unsigned long long)t->folder.workers_lost);
     printf("\n  sent");
@@ -284,14 +286,14 @@ static void print_cost(const cli_training *t, const results *found)
         "  %s: %s", name, cli_bytes_text((uint64_t)json_integer_value(json_object_get(value, "bytes_sent"))).text);
     printf("\n  state digest %s\n", state);
     if (t->manifest->privacy.clip > 0)
-        printf("  privacy: epsilon %.2f at delta %g\n", epsilon_of(t, found), SAM_PRIVACY_DELTA);
+        printf("  privacy: epsilon %.2f at delta %g\n", epsilon_of(t, results), SAM_PRIVACY_DELTA);
 }
 
-static void print_summary(cli_training *t, const results *found)
+static void print_summary(cli_training *t, const run_results *results)
 {
     cli_view_end(&t->view);
-    print_scores(t, found);
-    print_cost(t, found);
+    print_scores(t, results);
+    print_cost(t, results);
     printf("\n  %s/\n    model/        for transformers (safetensors, f32)\n", t->folder.root);
     if (sam_file_exists(cli_out_path(&t->folder, "model.gguf")))
         printf("    model.gguf    for llama.cpp (f16)\n");
@@ -302,16 +304,16 @@ static void print_summary(cli_training *t, const results *found)
 
 sam_status cli_report(cli_training *t, sam_error *err)
 {
-    results found = {0};
-    sam_status status = find_results(t, &found, err);
+    run_results results = {0};
+    sam_status status = get_results(t, &results, err);
     if (status != SAM_OK)
         return status;
-    json_t *summary = summary_of(t, &found);
+    json_t *summary = summary_of(t, &results);
     status = write_summary(t, summary, err);
     if (t->view.kind == CLI_VIEW_JSON)
         cli_view_object(&t->view, "summary", json_incref(summary));
     else
-        print_summary(t, &found);
+        print_summary(t, &results);
     json_decref(summary);
     return status;
 }

@@ -1,7 +1,7 @@
 /* One session of `samara train`, and its three parts: before.. watch.. after.
  *
- *     train.c    opens everything, starts the crew, and takes all down again on every path
- *     watch.c    the time between: looks at the run, shows it, mends the crew, notices the end
+ *     train.c    opens everything, starts the cluster, and takes all down again on every path
+ *     watch.c    the time between: looks at the run, shows it, mends the cluster, notices the end
  *     report.c   scores at both ends, exports, summary.json and the lines for people
  *
  * Thread safety: main thread only.
@@ -10,10 +10,10 @@
 #define SAM_CLI_TRAINING_H
 
 #include "cli/shared/material.h"
-#include "cli/train/crew.h"
+#include "cli/shared/view.h"
+#include "cli/train/cluster.h"
 #include "cli/train/out_folder.h"
 #include "cli/train/settings.h"
-#include "cli/train/view.h"
 #include "client/run_client.h"
 
 typedef struct cli_training {
@@ -22,8 +22,8 @@ typedef struct cli_training {
     sam_manifest *manifest;
     cli_out_folder folder;
     cli_view view;
-    cli_crew_plan plan;
-    cli_crew crew;
+    cli_cluster_plan plan;
+    cli_cluster cluster;
     sam_run_client *client;
     char *cache; /* folder of activations */
     const char *kernel;

@@ -46,17 +46,17 @@ static double session_seconds(const watch *w)
     return (double)(sam_monotonic_ms() - w->began_ms) / 1000;
 }
 
-static cli_standing standing_of(const watch *w)
+static cli_progress progress_of(const watch *w)
 {
     double records, rounds, limit = w->training->settings.minutes * 60, seconds = session_seconds(w);
     speeds(w, &records, &rounds);
-    cli_standing at = {
+    cli_progress at = {
         .round = w->run.head,
         .rounds = w->run.rounds,
         .fraction = w->run.rounds == 0 ? 0 : (double)w->run.head / (double)w->run.rounds,
         .evaluated = w->run.newest_count > 0,
         .probes_per_second = records * w->training->manifest->probes,
-        .workers = cli_crew_running_workers(&w->training->crew),
+        .workers = cli_cluster_running_workers(&w->training->cluster),
         .bytes_sent = cli_out_bytes_sent(&w->training->folder),
         .seconds = w->seconds_before + seconds,
         .seconds_left = rounds > 0 ? (double)(w->run.rounds - w->run.head) / rounds : -1,
@@ -85,7 +85,7 @@ static void show(watch *w)
             w->shown = run->newest[i].at + 1;
             cli_view_evaluation(&w->training->view, &run->newest[i]);
         }
-    const cli_standing at = standing_of(w);
+    const cli_progress at = progress_of(w);
     cli_view_progress(&w->training->view, &at);
 }
 
@@ -108,10 +108,10 @@ static sam_status look(watch *w, sam_error *err)
 /* What a dead worker had leased is given back in its name, so that nobody waits for its lease to expire. */
 static void give_back(watch *w)
 {
-    cli_crew *crew = &w->training->crew;
-    while (crew->departed_count > 0) {
+    cli_cluster *cluster = &w->training->cluster;
+    while (cluster->departed_count > 0) {
         sam_error err;
-        uint32_t worker = crew->departed[--crew->departed_count];
+        uint32_t worker = cluster->departed[--cluster->departed_count];
         if (sam_run_leave(w->training->client, w->training->manifest->id_hex, worker, w->run.head, &err) != SAM_OK)
             sam_log_info("the leases of worker %u expire by themselves: %s", worker, err.text);
     }
@@ -127,17 +127,17 @@ static sam_status save(watch *w, sam_error *err)
 static sam_status turn(watch *w, sam_error *err)
 {
     cli_training *training = w->training;
-    sam_status status = cli_crew_tend(&training->crew, &training->view, err);
+    sam_status status = cli_cluster_supervise(&training->cluster, &training->view, err);
     if (status != SAM_OK || sam_monotonic_ms() < w->next_look_ms)
         return status;
     w->next_look_ms = sam_monotonic_ms() + LOOK_MS;
-    bool nobody = cli_crew_running_workers(&training->crew) == 0;
+    bool nobody = cli_cluster_running_workers(&training->cluster) == 0;
     give_back(w);
     status = look(w, err);
     if (status != SAM_OK || w->sample_count == 0)
         return status;
     if (nobody && !w->run.complete)
-        status = cli_crew_revive(&training->crew, &training->view, err);
+        status = cli_cluster_restart_worker(&training->cluster, &training->view, err);
     show(w);
     if (status == SAM_OK && sam_monotonic_ms() >= w->next_save_ms)
         status = save(w, err);

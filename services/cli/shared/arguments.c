@@ -1,5 +1,6 @@
-/* What every command does with its words: parse, require, resolve. */
+/* What every command does with its arguments: parse, require, resolve. */
 #include "base/shutdown.h"
+#include "base/text.h"
 #include "cli/cli.h"
 #include "net/source.h"
 
@@ -7,18 +8,18 @@
 #include <string.h>
 #include <unistd.h>
 
-static bool takes_value(const sam_command *command, const char *word)
+static bool takes_value(const sam_command *command, const char *argument)
 {
     const sam_option *option = command->options;
-    if (strncmp(word, "--", 2) != 0 || strchr(word, '=') != NULL)
+    if (strncmp(argument, "--", 2) != 0 || strchr(argument, '=') != NULL)
         return false;
-    while (option->name != NULL && strcmp(option->name, word + 2) != 0)
+    while (option->name != NULL && strcmp(option->name, argument + 2) != 0)
         option++;
-    return option->name != NULL ? option->kind != SAM_OPTION_FLAG : strcmp(word, "--config") == 0;
+    return option->name != NULL ? option->kind != SAM_OPTION_FLAG : strcmp(argument, "--config") == 0;
 }
 
 /* "fork RUN --at 200" is read like "fork --at 200 RUN". */
-static void put_words_last(const sam_command *command, int argc, char **argv)
+static void put_operands_last(const sam_command *command, int argc, char **argv)
 {
     int end = argc; /* what stands from here on was moved */
     for (int i = 1; i < argc; i++)
@@ -29,23 +30,23 @@ static void put_words_last(const sam_command *command, int argc, char **argv)
             i += takes_value(command, argv[i]) ? 2 : 1;
             continue;
         }
-        char *word = argv[i];
+        char *operand = argv[i];
         memmove(argv + i, argv + i + 1, (size_t)(argc - i - 1) * sizeof *argv);
-        argv[argc - 1] = word;
+        argv[argc - 1] = operand;
         end--;
     }
 }
 
-sam_status cli_parse(const sam_command *command, int argc, char **argv, int words, int *rest, sam_error *err)
+sam_status cli_parse(const sam_command *command, int argc, char **argv, int operands, int *rest, sam_error *err)
 {
-    put_words_last(command, argc, argv);
+    put_operands_last(command, argc, argv);
     sam_status status = sam_options_parse(command, argc, argv, rest, err);
     if (status != SAM_OK)
         return status;
-    if (argc - *rest > words)
-        return sam_fail(err, SAM_INVALID, "\"%s\" is one word too many; see %s --help", argv[*rest + words],
+    if (argc - *rest > operands)
+        return sam_fail(err, SAM_INVALID, "\"%s\" is one argument too many; see %s --help", argv[*rest + operands],
                         command->name);
-    if (argc - *rest < words)
+    if (argc - *rest < operands)
         return sam_fail(err, SAM_INVALID, "%s needs %s; see %s --help", command->name, command->synopsis,
                         command->name);
     return SAM_OK;
@@ -56,6 +57,26 @@ sam_status cli_require(const sam_command *command, const char *option, const cha
     if (value != NULL && value[0] != 0)
         return SAM_OK;
     return sam_fail(err, SAM_INVALID, "--%s is missing; see %s --help", option, command->name);
+}
+
+sam_status cli_parse_round(const char *option, const char *text, uint64_t *round, sam_error *err)
+{
+    *round = UINT64_MAX;
+    if (text == NULL || text[0] == 0 || sam_parse_u64(text, round))
+        return SAM_OK;
+    return sam_fail(err, SAM_INVALID, "--%s: \"%s\" is not a whole number from 0 up", option, text);
+}
+
+sam_status cli_parse_rounds(const char *option, const char *text, uint64_t *from, uint64_t *to, sam_error *err)
+{
+    char first[24];
+    const char *dots = strstr(text, "..");
+    if (dots != NULL && (size_t)(dots - text) < sizeof first) {
+        snprintf(first, sizeof first, "%.*s", (int)(dots - text), text);
+        if (sam_parse_u64(first, from) && sam_parse_u64(dots + 2, to) && *from < *to)
+            return SAM_OK;
+    }
+    return sam_fail(err, SAM_INVALID, "--%s: \"%s\" is not A..B, the rounds from A up to B without B", option, text);
 }
 
 static void show_progress(void *user, const char *name, uint64_t done, uint64_t total)

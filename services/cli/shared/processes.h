@@ -1,13 +1,13 @@
 /* Child processes that never outlive this one.
  *
- *     const char *words[] = {"--port", "0", NULL};
- *     const cli_launch launch = {.program = "/usr/bin/redis-server", .words = words, .log = "out/logs/redis.log"};
+ *     const char *arguments[] = {"--port", "0", NULL};
+ *     const cli_launch launch = {.program = "/usr/bin/redis-server", .arguments = arguments, .log = "redis.log"};
  *     cli_process redis = {.name = "redis"};
  *     if (cli_process_start(&redis, &launch, err) != SAM_OK)
  *         return err->status;
  *     char how[200];
  *     if (cli_process_ended(&redis)) {
- *         cli_process_last_words(&redis, how, sizeof how);
+ *         cli_process_describe_end(&redis, how, sizeof how);
  *         printf("redis %s\n", how);                       // "redis was killed (signal 9)"
  *     }
  *     cli_process_stop(&redis, 10000);
@@ -34,10 +34,10 @@ typedef struct cli_process {
 } cli_process;
 
 typedef struct cli_launch {
-    const char *program;      /* path */
-    const char *const *words; /* its arguments, NULL at the end */
-    const char *folder;       /* to run in; NULL: this one's */
-    const char *log;          /* appended to */
+    const char *program;          /* path */
+    const char *const *arguments; /* NULL at the end */
+    const char *folder;           /* to run in; NULL: this one's */
+    const char *log;              /* appended to */
 } cli_launch;
 
 sam_status cli_process_start(cli_process *process, const cli_launch *launch, sam_error *err);
@@ -54,9 +54,12 @@ void cli_process_stop(cli_process *process, uint32_t grace_ms);
 /* The word after the last "listening on " in its output: its address without http://. False: not there yet. */
 bool cli_process_address(const cli_process *process, char *out, size_t size);
 /* How it ended, and the last line it wrote: "was killed (signal 9)", "ended: cannot listen on ...". */
-void cli_process_last_words(const cli_process *process, char *out, size_t size);
+void cli_process_describe_end(const cli_process *process, char *out, size_t size);
 
 /* Beside this program, or on PATH. New memory; NULL: nowhere. */
 char *cli_find_program(const char *name);
+
+/* Arguments of a Redis in the folder that it runs in: socket redis.sock, fsync always. NULL at the end. */
+const char *const *cli_private_redis(void);
 
 #endif

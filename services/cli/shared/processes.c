@@ -1,4 +1,4 @@
-#include "cli/train/processes.h"
+#include "cli/shared/processes.h"
 
 #include "base/clock.h"
 #include "base/files.h"
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORDS_MAX 64
+#define ARGUMENTS_MAX 64
 
 /* ---- starting ---- */
 
@@ -49,14 +49,14 @@ static int open_log(cli_process *process, const char *path)
 
 sam_status cli_process_start(cli_process *process, const cli_launch *launch, sam_error *err)
 {
-    const char *words[WORDS_MAX + 2] = {launch->program};
-    for (size_t i = 0; launch->words[i] != NULL; i++) {
-        if (i == WORDS_MAX)
-            return sam_fail(err, SAM_INTERNAL, "too many words for %s", process->name);
-        words[i + 1] = launch->words[i];
+    const char *arguments[ARGUMENTS_MAX + 2] = {launch->program};
+    for (size_t i = 0; launch->arguments[i] != NULL; i++) {
+        if (i == ARGUMENTS_MAX)
+            return sam_fail(err, SAM_INTERNAL, "too many arguments for %s", process->name);
+        arguments[i + 1] = launch->arguments[i];
     }
-    char *argv[WORDS_MAX + 2]; /* execv asks for words that it could change, though it does not */
-    memcpy(argv, words, sizeof argv);
+    char *argv[ARGUMENTS_MAX + 2]; /* execv asks for texts that it could change, though it does not */
+    memcpy(argv, arguments, sizeof argv);
     int log = open_log(process, launch->log);
     if (log < 0)
         return sam_fail_errno(err, SAM_IO, errno, "cannot open %s", launch->log);
@@ -86,6 +86,30 @@ char *cli_find_program(const char *name)
         folders += length + (folders[length] == ':');
     }
     return path;
+}
+
+const char *const *cli_private_redis(void)
+{
+    static const char *const ARGUMENTS[] = {"--port",
+                                            "0",
+                                            "--unixsocket",
+                                            "redis.sock",
+                                            "--unixsocketperm",
+                                            "700",
+                                            "--dir",
+                                            ".",
+                                            "--save",
+                                            "",
+                                            "--appendonly",
+                                            "yes",
+                                            "--appendfsync",
+                                            "always",
+                                            "--daemonize",
+                                            "no",
+                                            "--loglevel",
+                                            "notice",
+                                            NULL};
+    return ARGUMENTS;
 }
 
 /* ---- ending ---- */
@@ -184,7 +208,7 @@ static const char *without_prefix(const char *line)
     return line;
 }
 
-void cli_process_last_words(const cli_process *process, char *out, size_t size)
+void cli_process_describe_end(const cli_process *process, char *out, size_t size)
 {
     if (WIFSIGNALED(process->ending)) {
         snprintf(out, size, "was killed (signal %d)", WTERMSIG(process->ending));

@@ -1,4 +1,4 @@
-#include "cli/train/view.h"
+#include "cli/shared/view.h"
 
 #include "base/clock.h"
 #include "model/files/json.h"
@@ -105,7 +105,7 @@ static void draw(cli_view *view, double fraction, const char *text)
 }
 
 /* What is most wanted, where a line has to fit 80 columns. */
-static void write_short(char *out, size_t size, const cli_standing *at)
+static void write_short(char *out, size_t size, const cli_progress *at)
 {
     char dev[48] = "dev -", left[48] = "";
     if (at->evaluated)
@@ -116,7 +116,7 @@ static void write_short(char *out, size_t size, const cli_standing *at)
              at->probes_per_second, (unsigned long long)at->workers, cli_bytes_text(at->bytes_sent).text, left);
 }
 
-static void write_standing(char *out, size_t size, const cli_standing *at)
+static void write_long(char *out, size_t size, const cli_progress *at)
 {
     char dev[64] = "dev -", left[48] = "";
     if (at->evaluated)
@@ -127,7 +127,7 @@ static void write_standing(char *out, size_t size, const cli_standing *at)
              at->probes_per_second, (unsigned long long)at->workers, cli_bytes_text(at->bytes_sent).text, left);
 }
 
-static json_t *standing_json(const cli_standing *at)
+static json_t *progress_json(const cli_progress *at)
 {
     return json_pack("{s:I, s:I, s:o, s:o, s:o, s:f, s:I, s:I, s:f, s:o}", "round", (json_int_t)at->round, "rounds",
                      (json_int_t)at->rounds, "fraction", sam_json_real(at->fraction), "dev_loss",
@@ -138,18 +138,18 @@ static json_t *standing_json(const cli_standing *at)
                      at->seconds_left >= 0 ? sam_json_real(at->seconds_left) : json_null());
 }
 
-void cli_view_progress(cli_view *view, const cli_standing *standing)
+void cli_view_progress(cli_view *view, const cli_progress *progress)
 {
     static const uint64_t INTERVAL[] = {BAR_MS, LINE_MS, JSON_MS};
     if (!due(view, INTERVAL[view->kind]))
         return;
     char text[256];
     bool narrow = view->kind == CLI_VIEW_TERMINAL && terminal_width() < NARROW;
-    (narrow ? write_short : write_standing)(text, sizeof text, standing);
+    (narrow ? write_short : write_long)(text, sizeof text, progress);
     if (view->kind == CLI_VIEW_JSON)
-        cli_view_object(view, "progress", standing_json(standing));
+        cli_view_object(view, "progress", progress_json(progress));
     else if (view->kind == CLI_VIEW_TERMINAL)
-        draw(view, standing->fraction, text);
+        draw(view, progress->fraction, text);
     else
         printf("%s\n", text);
     fflush(stdout);
@@ -195,11 +195,11 @@ void cli_view_evaluation(cli_view *view, const sam_evaluation *evaluation)
     fflush(stdout);
 }
 
-void cli_view_score(cli_view *view, const char *moment, const char *split, const sam_quality *score)
+void cli_view_score(cli_view *view, const char *when, const char *split, const sam_quality *score)
 {
     if (view->kind == CLI_VIEW_JSON) {
         json_t *object = sam_quality_json(score);
-        json_object_set_new(object, "moment", json_string(moment));
+        json_object_set_new(object, "when", json_string(when));
         json_object_set_new(object, "split", json_string(split));
         cli_view_object(view, "score", object);
         return;
@@ -211,6 +211,6 @@ void cli_view_score(cli_view *view, const char *moment, const char *split, const
         snprintf(more, sizeof more, ", %.1f %% with the threshold set on dev, AUC %.3f",
                  100 * score->calibrated_accuracy, score->auc);
     cli_view_end(view);
-    printf("%s, %s: accuracy %.1f %%%s%s, loss %.4f\n", moment, split, 100 * score->accuracy, f1, more, score->loss);
+    printf("%s, %s: accuracy %.1f %%%s%s, loss %.4f\n", when, split, 100 * score->accuracy, f1, more, score->loss);
     fflush(stdout);
 }

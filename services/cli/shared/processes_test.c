@@ -1,5 +1,5 @@
 #include "base/clock.h"
-#include "cli/train/processes.h"
+#include "cli/shared/processes.h"
 #include "support/support.h"
 
 #include <setjmp.h>
@@ -24,8 +24,8 @@ static cli_process start(const char *name, const char *script)
     char log[300];
     snprintf(process.name, sizeof process.name, "%s", name);
     test_path(log, sizeof log, &folder, "log");
-    const char *const words[] = {"-c", script, NULL};
-    const cli_launch launch = {"/bin/sh", words, folder.path, log};
+    const char *const arguments[] = {"-c", script, NULL};
+    const cli_launch launch = {"/bin/sh", arguments, folder.path, log};
     assert_int_equal(cli_process_start(&process, &launch, &err), SAM_OK);
     return process;
 }
@@ -41,7 +41,7 @@ static void the_last_line_tells_why_it_ended(void **state)
 {
     (void)state;
     const struct {
-        const char *script, *words;
+        const char *script, *ending;
     } cases[] = {
         {"echo begin; echo 'samara-ledger: the port is taken' >&2; exit 9", "ended: the port is taken"},
         {"echo '2026-01-01T00:00:00.000Z samara-worker[7] error: no memory'; exit 1", "ended: no memory"},
@@ -49,12 +49,12 @@ static void the_last_line_tells_why_it_ended(void **state)
         {"echo gone; kill -9 $$", "was killed (signal 9)"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char words[200];
+        char ending[200];
         cli_process process = start("case", cases[i].script);
         wait_for_end(&process);
         assert_true(cli_process_failed(&process));
-        cli_process_last_words(&process, words, sizeof words);
-        assert_string_equal(words, cases[i].words);
+        cli_process_describe_end(&process, ending, sizeof ending);
+        assert_string_equal(ending, cases[i].ending);
     }
 }
 
@@ -80,14 +80,14 @@ static void an_address_is_read_once_its_line_is_whole(void **state)
 static void what_an_earlier_start_said_is_not_read(void **state)
 {
     (void)state;
-    char address[64], words[100];
+    char address[64], ending[100];
     cli_process process = start("case", "echo listening on 127.0.0.1:1; echo old");
     wait_for_end(&process);
     process = start("case", "exit 4");
     wait_for_end(&process);
     assert_false(cli_process_address(&process, address, sizeof address));
-    cli_process_last_words(&process, words, sizeof words);
-    assert_string_equal(words, "ended with exit code 4");
+    cli_process_describe_end(&process, ending, sizeof ending);
+    assert_string_equal(ending, "ended with exit code 4");
 }
 
 static void stopping_is_patient_first_and_sure_at_last(void **state)

@@ -10,13 +10,13 @@
 
 #include <cmocka.h>
 
-typedef struct asked {
+typedef struct parsed {
     bool json;
     const char *base;
     uint64_t at;
-} asked;
+} parsed;
 
-static sam_status parse(asked *to, char **argv, int words, int *rest, sam_error *err)
+static sam_status parse(parsed *to, char **argv, int operands, int *rest, sam_error *err)
 {
     const sam_option table[] = {{"json", SAM_OPTION_FLAG, &to->json, NULL, "as JSON"},
                                 {"base", SAM_OPTION_TEXT, &to->base, "MODEL", "the base"},
@@ -26,10 +26,10 @@ static sam_status parse(asked *to, char **argv, int words, int *rest, sam_error 
     int argc = 0;
     while (argv[argc] != NULL)
         argc++;
-    return cli_parse(&command, argc, argv, words, rest, err);
+    return cli_parse(&command, argc, argv, operands, rest, err);
 }
 
-static void words_may_stand_before_between_and_after_options(void **state)
+static void operands_may_stand_before_between_and_after_options(void **state)
 {
     char *const CASES[][9] = {
         {"try", "a", "b", "--json", "--at", "7", "--base", "m"},
@@ -41,7 +41,7 @@ static void words_may_stand_before_between_and_after_options(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         char *argv[10] = {0};
-        asked to = {0};
+        parsed to = {0};
         sam_error err = {0};
         int rest;
         memcpy(argv, CASES[i], sizeof CASES[i]);
@@ -54,15 +54,15 @@ static void words_may_stand_before_between_and_after_options(void **state)
     }
 }
 
-static void too_many_and_too_few_words_are_told(void **state)
+static void too_many_and_too_few_operands_are_told(void **state)
 {
     char *many[] = {"try", "a", "--json", "b", "c", NULL}, *few[] = {"try", "--at", "3", "a", NULL};
-    asked to = {0};
+    parsed to = {0};
     sam_error err = {0};
     int rest;
     (void)state;
     assert_int_equal(parse(&to, many, 2, &rest, &err), SAM_INVALID);
-    assert_non_null(strstr(err.text, "\"c\" is one word too many"));
+    assert_non_null(strstr(err.text, "\"c\" is one argument too many"));
     assert_int_equal(parse(&to, few, 2, &rest, &err), SAM_INVALID);
     assert_non_null(strstr(err.text, "needs A B"));
 }
@@ -70,8 +70,8 @@ static void too_many_and_too_few_words_are_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_may_stand_before_between_and_after_options),
-        cmocka_unit_test(too_many_and_too_few_words_are_told),
+        cmocka_unit_test(operands_may_stand_before_between_and_after_options),
+        cmocka_unit_test(too_many_and_too_few_operands_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
