@@ -231,12 +231,22 @@ static sam_status run_perturbed(sam_trainer *trainer, sam_perturbation *perturba
     return status;
 }
 
-/* The probes of a step in groups that fit into one lockstep run: fills the losses and, of a private run, outcomes. */
+/* How many probes of the minibatch at hand run in lockstep: as many as there is memory for. */
+static uint32_t probes_at_once(const sam_trainer *trainer)
+{
+    const sam_manifest *manifest = trainer->parts.manifest;
+    size_t columns = 0;
+    for (uint32_t b = 0; b < manifest->batch; b++)
+        columns += sam_objective_columns(manifest->objective, trainer->room.examples[b]);
+    return sam_engine_variants_that_fit(trainer->parts.engine, columns, 0) / copies_of(manifest);
+}
+
+/* The probes of a step, group after group: fills the losses and, of a private run, the outcomes. */
 static sam_status losses_of(sam_trainer *trainer, const sam_step *step, sam_error *err)
 {
     const sam_manifest *manifest = trainer->parts.manifest;
     const sam_example *const *examples = trainer->room.examples;
-    uint32_t each = copies_of(manifest), group = SAM_VARIANTS_MAX / each;
+    uint32_t each = copies_of(manifest), group = probes_at_once(trainer);
     for (uint32_t done = 0; done < manifest->probes; done += group) {
         uint32_t probes = manifest->probes - done < group ? manifest->probes - done : group;
         sam_direction directions[SAM_VARIANTS_MAX];

@@ -37,6 +37,8 @@ static sam_status check_ranges(const cli_settings *set, sam_error *err)
                   {"blocks", set->blocks, UINT32_MAX},
                   {"port", set->port, 65535},
                   {"gateway-port", set->gateway_port, 65535},
+                  {"lag", set->lag, SAM_LAG_MAX},
+                  {"epoch-rounds", set->epoch_rounds, SAM_ROUNDS_MAX},
                   {"lease-ms", set->lease_ms, UINT32_MAX}};
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (limits[i].value > limits[i].most)
@@ -103,6 +105,10 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"directions", SAM_OPTION_CHOICE, &set->family, "sketch|rademacher|gaussian", "what a probe moves along"},
         {"estimator", SAM_OPTION_CHOICE, &set->estimator, "two-point|one-sided", "two forwards a probe, or one"},
         {"objective", SAM_OPTION_CHOICE, &set->objective, OBJECTIVES, "what the loss is of"},
+        {"lag", SAM_OPTION_COUNT, &set->lag, "L",
+         "rounds by which a slot's state lies back, so that slow links hold nobody up"},
+        {"epoch-rounds", SAM_OPTION_COUNT, &set->epoch_rounds, "N",
+         "rounds that share a basis of directions; 0: all of them"},
         {"eval-every", SAM_OPTION_TEXT, &every, "N", "rounds between evaluations of dev; 0: none"},
         {"lease-ms", SAM_OPTION_COUNT, &set->lease_ms, "MS",
          "a slot whose worker is silent so long is given to another"},
@@ -219,6 +225,8 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
         set_epsilon(&draft, set->epsilon);
     if (set->rate > 0)
         draft.size.rate = sam_rate_of(set->rate, draft.eta_log2);
+    draft.lag = (uint32_t)set->lag;
+    draft.epoch_rounds = set->epoch_rounds;
     draft.signed_records = set->signed_records;
     draft.verify_rate = (uint32_t)llround(set->verify_rate * 256);
     if (set->blocks > 0)

@@ -20,7 +20,8 @@ typedef struct cli_settings {
     sam_estimator estimator;
     sam_objective objective;
     sam_precision precision;
-    uint64_t workers, threads, rounds, slots, probes, batch, seed, blocks, lease_ms, port, gateway_port;
+    uint64_t workers, threads, rounds, slots, probes, batch, seed, blocks, lag, epoch_rounds, lease_ms, port,
+        gateway_port;
     uint64_t eval_every; /* UINT64_MAX: as the defaults say */
     double minutes, rate, epsilon;
     double verify_rate;           /* 0 to 1 */
