@@ -185,12 +185,12 @@ sam_status sam_make_folders(const char *path, sam_error *err)
     for (char *c = partial + 1; status == SAM_OK; c++) {
         if (*c != '/' && *c != 0)
             continue;
-        char kept = *c;
+        char separator = *c;
         *c = 0;
         if (!make_folder(partial))
             status = sam_fail_errno(err, SAM_IO, errno, "cannot make the folder %s", partial);
-        *c = kept;
-        if (kept == 0)
+        *c = separator;
+        if (separator == 0)
             break;
     }
     sam_free(partial);

@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,7 +209,7 @@ static void print_default(const sam_option *option)
         printf(" [%s]", *(const char *const *)option->target);
     else if (option->kind == SAM_OPTION_COUNT)
         printf(" [%llu]", (unsigned long long)*(const uint64_t *)option->target);
-    else if (option->kind == SAM_OPTION_NUMBER)
+    else if (option->kind == SAM_OPTION_NUMBER && !isnan(*(const double *)option->target))
         printf(" [%g]", *(const double *)option->target);
     else if (option->kind == SAM_OPTION_CHOICE)
         print_choice(option->value_name, *(const unsigned *)option->target);
@@ -228,7 +229,8 @@ static void print_help(const sam_command *command)
     }
     printf("  %-24s %s\n  %-24s %s\n", "--config FILE", "read options from FILE, lines \"name = value\"", "--help",
            "show this and exit");
-    printf("\nEach option can also be set in the environment: --name is SAMARA_NAME. In [brackets]: what holds now.\n");
+    printf("\nEach option can also be set in the environment: --name is SAMARA_NAME. In [brackets]: the value as it is "
+           "now.\n");
 }
 
 sam_status sam_options_parse(const sam_command *command, int argc, char **argv, int *rest, sam_error *err)

@@ -26,7 +26,7 @@ typedef enum sam_option_kind {
     SAM_OPTION_FLAG,   /* bool: --json, --no-json, or --json=true */
     SAM_OPTION_TEXT,   /* const char * */
     SAM_OPTION_COUNT,  /* uint64_t */
-    SAM_OPTION_NUMBER, /* double */
+    SAM_OPTION_NUMBER, /* double; NaN: --help shows no default */
     SAM_OPTION_CHOICE, /* an enum from 0 up, or unsigned: which of the words in value_name, "bf16|f32" */
 } sam_option_kind;
 

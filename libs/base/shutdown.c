@@ -21,10 +21,10 @@ void sam_shutdown_ask(void)
 
 static void on_signal(int number)
 {
-    int kept = errno;
+    int saved = errno;
     signal(number, SIG_DFL);
     sam_shutdown_ask();
-    errno = kept;
+    errno = saved;
 }
 
 void sam_shutdown_catch(void)

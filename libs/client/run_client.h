@@ -41,7 +41,8 @@ typedef struct sam_access {
 
 #define SAM_ACCESS_OPTIONS(access)                                                                                     \
     {"token-file", SAM_OPTION_TEXT, &(access)->token_file, "FILE", "bearer token, where the service asks for one"},    \
-        {"ca-file", SAM_OPTION_TEXT, &(access)->ca_file, "FILE", "who may vouch for an https:// address, in PEM"}
+        {"ca-file", SAM_OPTION_TEXT, &(access)->ca_file, "FILE",                                                       \
+         "certificates to trust for https:// addresses, in PEM"}
 
 /* `address`: "host:port" or a URL. `access` NULL: as the environment says. */
 sam_status sam_run_client_new(sam_run_client **client, const char *address, const sam_access *access, sam_error *err);

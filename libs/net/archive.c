@@ -25,7 +25,7 @@ bool sam_archive_is_one(const char *name)
 }
 
 /* Runs a program with its output in `fd` and nothing on its input; its exit code in *code. */
-static sam_status run_into(int fd, const char *const *words, int *code, sam_error *err)
+static sam_status run_into(int fd, const char *const *command, int *code, sam_error *err)
 {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -33,17 +33,17 @@ static sam_status run_into(int fd, const char *const *words, int *code, sam_erro
     posix_spawn_file_actions_adddup2(&actions, fd, STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    int failure = posix_spawnp(&pid, words[0], &actions, NULL, (char *const *)words, environ);
+    int failure = posix_spawnp(&pid, command[0], &actions, NULL, (char *const *)command, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (failure != 0)
         return sam_fail_errno(err, SAM_UNSUPPORTED, failure,
                               "cannot run %s, which is needed to open archives; "
                               "install it",
-                              words[0]);
+                              command[0]);
     int ended;
     while (waitpid(pid, &ended, 0) < 0)
         if (errno != EINTR)
-            return sam_fail_errno(err, SAM_IO, errno, "cannot wait for %s", words[0]);
+            return sam_fail_errno(err, SAM_IO, errno, "cannot wait for %s", command[0]);
     *code = WIFEXITED(ended) ? WEXITSTATUS(ended) : 128;
     return SAM_OK;
 }

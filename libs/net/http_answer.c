@@ -48,10 +48,10 @@ void sam_http_set_header(sam_http_request *request, const char *name, const char
         request->headers = headers;
         request->header_room = room;
     }
-    const char *kept_name = sam_arena_strndup(&request->arena, name, strlen(name));
-    const char *kept_value = sam_arena_strndup(&request->arena, value, strlen(value));
-    if (kept_name != NULL)
-        request->headers[request->header_count++] = (pair){kept_name, kept_value};
+    const char *own_name = sam_arena_strndup(&request->arena, name, strlen(name));
+    const char *own_value = sam_arena_strndup(&request->arena, value, strlen(value));
+    if (own_name != NULL)
+        request->headers[request->header_count++] = (pair){own_name, own_value};
 }
 
 static struct MHD_Response *out_of_memory(void)
@@ -86,8 +86,8 @@ sam_http_next sam_http_answer_empty(sam_http_request *request, int code)
 sam_http_next sam_http_answer_bytes(sam_http_request *request, int code, const char *type, const void *bytes,
                                     size_t length)
 {
-    void *kept = (void *)bytes; /* copied at once, never written */
-    return give(request, code, MHD_create_response_from_buffer(length, kept, MHD_RESPMEM_MUST_COPY), type);
+    void *writable = (void *)bytes; /* copied at once, never written */
+    return give(request, code, MHD_create_response_from_buffer(length, writable, MHD_RESPMEM_MUST_COPY), type);
 }
 
 sam_http_next sam_http_answer_buffer(sam_http_request *request, int code, const char *type, sam_buffer *buffer)

@@ -187,9 +187,9 @@ static bool path_fits(sam_http_request *request, const route *candidate)
     return true;
 }
 
-static bool method_fits(const char *asked, const char *offered)
+static bool method_fits(const char *sent, const char *offered)
 {
-    return strcmp(asked, offered) == 0 || (strcmp(asked, "HEAD") == 0 && strcmp(offered, "GET") == 0);
+    return strcmp(sent, offered) == 0 || (strcmp(sent, "HEAD") == 0 && strcmp(offered, "GET") == 0);
 }
 
 int sam_http_match(sam_http_request *request, char *allow, size_t size)

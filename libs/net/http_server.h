@@ -21,9 +21,9 @@
  * it has given an answer (`return sam_http_answer_...`), or it waits for news (`return sam_http_wait(request, ms)`).
  * A waiting request costs a socket and a few hundred bytes, no thread. To wake it, a handler keeps its ticket:
  *
- *     static sam_http_next wait_for_news(sam_http_request *request, void *kept)
+ *     static sam_http_next wait_for_news(sam_http_request *request, void *ticket)
  *     {
- *         *(sam_http_ticket *)kept = sam_http_ticket_of(request);   // a number; keep it where the news will come
+ *         *(sam_http_ticket *)ticket = sam_http_ticket_of(request);   // a number; keep it where the news will come
  *         return sam_http_wait(request, 30000);
  *     }
  *

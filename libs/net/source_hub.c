@@ -107,7 +107,7 @@ static bool read_listing(hub *now, const void *bytes, size_t length)
 }
 
 /* The hub's answer is kept, so that what was resolved once is found again without it. */
-static sam_status ask_listing(hub *now, const char *kept, sam_error *err)
+static sam_status ask_listing(hub *now, const char *cached, sam_error *err)
 {
     char *url = sam_format("%s/api/models/%s/%s/revision/%s", now->endpoint, now->org, now->name, now->revision);
     if (url == NULL)
@@ -117,7 +117,7 @@ static sam_status ask_listing(hub *now, const char *kept, sam_error *err)
     if (status == SAM_OK && !read_listing(now, reply.body.bytes, reply.body.length))
         status = sam_fail(err, SAM_CORRUPT, "%s did not describe a model (no \"sha\")", url);
     if (status == SAM_OK)
-        status = sam_file_write(kept, reply.body.bytes, reply.body.length, err);
+        status = sam_file_write(cached, reply.body.bytes, reply.body.length, err);
     else if (status == SAM_UNAUTHORIZED || status == SAM_NOT_FOUND)
         sam_fail_context(err, "no model %s/%s at revision %s (a private one needs HF_TOKEN)", now->org, now->name,
                          now->revision);
@@ -128,13 +128,13 @@ static sam_status ask_listing(hub *now, const char *kept, sam_error *err)
 
 static sam_status find_listing(hub *now, sam_error *err)
 {
-    char *kept;
-    sam_status status = cache_below(now, "refs", now->revision, &kept, err);
+    char *cached;
+    sam_status status = cache_below(now, "refs", now->revision, &cached, err);
     if (status != SAM_OK)
         return status;
-    status = ask_listing(now, kept, err);
+    status = ask_listing(now, cached, err);
     sam_file_map file;
-    if ((status == SAM_UNAVAILABLE || status == SAM_TIMEOUT) && sam_file_map_open(&file, kept, NULL) == SAM_OK) {
+    if ((status == SAM_UNAVAILABLE || status == SAM_TIMEOUT) && sam_file_map_open(&file, cached, NULL) == SAM_OK) {
         if (read_listing(now, file.bytes, file.length)) {
             sam_log_info("%s; using the commit %s that %s was before", err == NULL ? "the hub is silent" : err->text,
                          now->commit, now->revision);
@@ -142,7 +142,7 @@ static sam_status find_listing(hub *now, sam_error *err)
         }
         sam_file_map_close(&file);
     }
-    sam_free(kept);
+    sam_free(cached);
     return status;
 }
 

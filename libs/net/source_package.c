@@ -95,7 +95,7 @@ static sam_status ask_pip(char *out, size_t size, sam_error *err)
 {
     static const char PROGRAM[] = "from pip._internal.commands import create_command\n"
                                   "print(create_command('download').parse_args([])[0].index_url)\n";
-    const char *words[] = {"python3", "-c", PROGRAM, NULL};
+    const char *command[] = {"python3", "-c", PROGRAM, NULL};
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
         return sam_fail_errno(err, SAM_IO, errno, "cannot ask pip for its index");
@@ -105,7 +105,7 @@ static sam_status ask_pip(char *out, size_t size, sam_error *err)
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    int failure = posix_spawnp(&pid, words[0], &actions, NULL, (char *const *)words, environ);
+    int failure = posix_spawnp(&pid, command[0], &actions, NULL, (char *const *)command, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(ends[1]);
     size_t used = 0;

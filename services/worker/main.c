@@ -41,22 +41,24 @@ static sam_status check(settings *set, sam_error *err)
 
 int main(int argc, char **argv)
 {
-    settings set = {.precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .ahead = 1, .worker = {.name = "worker"}};
+    settings set = {
+        .precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .ahead = 1, .worker = {.name = "worker"}};
     const sam_option table[] = {
         {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL[,URL...]",
          "of the ledger, such as http://127.0.0.1:8642, or of several copies: the next is tried when one is away"},
         {"run", SAM_OPTION_TEXT, &set.worker.run, "ID", "the run to work for"},
         {"token-file", SAM_OPTION_TEXT, &set.worker.token_file, "FILE", "bearer token, where the ledger asks for one"},
-        {"ca-file", SAM_OPTION_TEXT, &set.worker.ca_file, "FILE", "who may vouch for an https:// ledger, in PEM"},
+        {"ca-file", SAM_OPTION_TEXT, &set.worker.ca_file, "FILE",
+         "certificates to trust for an https:// ledger, in PEM"},
         {"model", SAM_OPTION_TEXT, &set.worker.model, "PATH", "the base: a GGUF file or a Hugging Face folder"},
         {"train", SAM_OPTION_TEXT, &set.worker.train, "FILE", "training data, as the run's manifest names it"},
         {"dev", SAM_OPTION_TEXT, &set.worker.dev, "FILE", "dev data; without it this worker evaluates nothing"},
         {"key", SAM_OPTION_TEXT, &set.worker.key, "FILE",
          "its own key, made there at first, for runs whose records are signed"},
-        {"name", SAM_OPTION_TEXT, &set.worker.name, "TEXT", "name for people"},
+        {"name", SAM_OPTION_TEXT, &set.worker.name, "TEXT", "its name, for whoever looks at the run"},
         {"threads", SAM_OPTION_COUNT, &set.threads, "N", "threads that compute; 0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &set.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &set.kernel, "NAME", "pin one kernel; samara doctor lists them"},
+        {"precision", SAM_OPTION_CHOICE, &set.precision, SAM_PRECISION_CHOICES, "precision of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &set.kernel, "NAME", "use this kernel; samara doctor lists them"},
         {"log", SAM_OPTION_TEXT, &set.worker.log, "FILE",
          "keep the run's log there, as .samlog: samara restore takes it; the next start goes on from it"},
         {"cache", SAM_OPTION_TEXT, &set.worker.cache, "FOLDER", "keep activations of frozen blocks there, shared"},

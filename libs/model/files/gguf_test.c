@@ -77,7 +77,7 @@ static void put_file(sam_buffer *out, uint32_t version)
     put_key(out, version, "numbers", SAM_GGUF_ARRAY);
     sam_put_u32(out, SAM_GGUF_I16);
     put_count(out, version, 2);
-    sam_put_u32(out, 0xffff0007); /* 7 and -1 */
+    sam_put_u32(out, 0xffff0007);               /* 7 and -1 */
     put_tensor(out, version, "first", 2, 8, 0); /* Q8_0: 68 bytes */
     put_tensor(out, version, "second", 1, 0, 96);
     while (out->length % 32 != 0)

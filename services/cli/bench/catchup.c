@@ -293,12 +293,12 @@ sam_status cli_bench_catchup(int argc, char **argv, sam_error *err)
     arguments *args = &w.args;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
-        {"records", SAM_OPTION_COUNT, &args->records, "N", "of the log (sketch 1000000, rademacher 1000)"},
-        {"directions", SAM_OPTION_CHOICE, &args->family, "sketch|rademacher", "what a seed means"},
-        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "train the top N; 0: all"},
-        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of the weights in memory"},
+        {"records", SAM_OPTION_COUNT, &args->records, "N", "records of the log; 0: 1000000, or 1000 where rademacher"},
+        {"directions", SAM_OPTION_CHOICE, &args->family, "sketch|rademacher", "family of directions"},
+        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "how many of the top blocks train; 0: all"},
+        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "precision of the weights in memory"},
         {"checkpoint", SAM_OPTION_TEXT, &args->checkpoint, "DIR", "also write all weights there as safetensors"},
-        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "that form weights; 0: one for each core"},
+        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "threads that form weights; 0: one for each core"},
         {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };

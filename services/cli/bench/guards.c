@@ -12,6 +12,7 @@
 #include "base/shutdown.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/shared/engine_options.h"
 #include "cli/shared/material.h"
 #include "seed/code.h"
 #include "seed/philox.h"
@@ -279,15 +280,13 @@ sam_status cli_bench_guards(int argc, char **argv, sam_error *err)
         {"model", SAM_OPTION_TEXT, &w.args.model, "MODEL", "a GGUF file, a Hugging Face folder, or hf:, https:, pypi:"},
         {"task", SAM_OPTION_TEXT, &w.args.task, "FILE", "how a row becomes a question (docs/formats/task.md)"},
         {"train", SAM_OPTION_TEXT, &w.args.train, "FILE", "training data: .jsonl, .tsv or .csv"},
-        {"dev", SAM_OPTION_TEXT, &w.args.dev, "FILE", "what the outcome is judged by"},
+        {"dev", SAM_OPTION_TEXT, &w.args.dev, "FILE", "data that the outcome is measured on"},
         {"rounds", SAM_OPTION_COUNT, &w.args.rounds, "N", "rounds of each run"},
         {"slots", SAM_OPTION_COUNT, &w.args.slots, "N", "slots of a round, each with a worker of its own"},
         {"hostile", SAM_OPTION_COUNT, &w.args.hostile, "PERCENT", "share of the workers that are hostile"},
         {"rate", SAM_OPTION_NUMBER, &w.args.rate, "X", "movement of a weight by a usual probe; 0: the default"},
-        {"seed", SAM_OPTION_COUNT, &w.args.seed, "N", "of the runs, and of random bytes"},
-        {"threads", SAM_OPTION_COUNT, &w.args.threads, "N", "threads that compute; 0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &w.args.precision, SAM_PRECISION_CHOICES, "of the matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &w.args.kernel, "NAME", "pin one kernel; samara doctor lists them"},
+        {"seed", SAM_OPTION_COUNT, &w.args.seed, "N", "seed of the runs, and of random bytes"},
+        CLI_ENGINE_OPTIONS(&w.args),
         {"json", SAM_OPTION_FLAG, &w.args.json, NULL, "one JSON object for each run"},
         {0},
     };

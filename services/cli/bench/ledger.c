@@ -286,19 +286,20 @@ sam_status cli_bench_ledger(int argc, char **argv, sam_error *err)
     stage s = {.args = {.workers = 1000, .seconds = 10, .slots_per_sync = 1, .probes = 1}};
     arguments *args = &s.args;
     const sam_option table[] = {
-        {"workers", SAM_OPTION_COUNT, &args->workers, "N", "simulated ones, a connection each"},
-        {"seconds", SAM_OPTION_COUNT, &args->seconds, "S", "to measure, after one to warm up"},
+        {"workers", SAM_OPTION_COUNT, &args->workers, "N", "simulated workers, each with a connection"},
+        {"seconds", SAM_OPTION_COUNT, &args->seconds, "S", "seconds to measure, after one to warm up"},
         {"slots-per-sync", SAM_OPTION_COUNT, &args->slots_per_sync, "M", "results and leases of one request"},
-        {"slots", SAM_OPTION_COUNT, &args->slots, "N", "of a round; 0: four turns of all workers, at most 4096"},
+        {"slots", SAM_OPTION_COUNT, &args->slots, "N",
+         "slots of a round; 0: four for each worker's sync, at most 4096"},
         {"probes", SAM_OPTION_COUNT, &args->probes, "N", "codes of a slot"},
-        {"folder", SAM_OPTION_TEXT, &args->folder, "FOLDER", "whose disk Redis writes to; $TMPDIR or /tmp"},
+        {"folder", SAM_OPTION_TEXT, &args->folder, "FOLDER", "where Redis writes; left out: $TMPDIR or /tmp"},
         {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {
         "samara bench ledger", "",
-        "Starts a private Redis (fsync always) and a ledger, and lets simulated workers contribute as fast as they "
-        "are answered. bytes_per_contribution: both ways, with HTTP headers, without the committed rounds that each "
+        "Starts a private Redis (fsync always) and a ledger, and lets simulated workers contribute as fast as they\n"
+        "are answered. bytes_per_contribution: both ways, with HTTP headers, without the committed rounds that each\n"
         "worker is handed (round_bytes_per_contribution).",
         table};
     int rest;

@@ -63,15 +63,15 @@ sam_status cli_bench_peak(int argc, char **argv, sam_error *err)
     uint64_t threads = 0;
     bool json = false;
     const sam_option table[] = {
-        {"threads", SAM_OPTION_COUNT, &threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &kernel, "NAME", "pin one; samara doctor lists them"},
+        {"threads", SAM_OPTION_COUNT, &threads, "N", "threads that compute; 0: one for each core"},
+        {"precision", SAM_OPTION_CHOICE, &precision, SAM_PRECISION_CHOICES, "precision of matrix products"},
+        {"kernel", SAM_OPTION_TEXT, &kernel, "NAME", "use this kernel; samara doctor lists them"},
         {"json", SAM_OPTION_FLAG, &json, NULL, "one JSON object"},
         {0},
     };
-    const sam_command command = {"samara bench peak", "",
-                                 "Independent multiply-adds in registers, on all cores: the peak of matrix products.",
-                                 table};
+    const sam_command command = {
+        "samara bench peak", "",
+        "Measures independent multiply-adds in registers, on all cores: the peak of matrix products.", table};
     int rest;
     const sam_kernels *kernels;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);

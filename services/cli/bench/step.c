@@ -10,6 +10,7 @@
 #include "base/usage.h"
 #include "cli/bench/bench.h"
 #include "cli/cli.h"
+#include "cli/shared/engine_options.h"
 #include "cli/shared/material.h"
 #include "model/forward/engine.h"
 #include "train/replica.h"
@@ -285,20 +286,18 @@ sam_status cli_bench_step(int argc, char **argv, sam_error *err)
     arguments *args = &w.args;
     const sam_option table[] = {
         {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
-        {"tokens", SAM_OPTION_COUNT, &args->tokens, "N", "of the batch (512)"},
-        {"examples", SAM_OPTION_COUNT, &args->examples, "N", "that share them (16)"},
+        {"tokens", SAM_OPTION_COUNT, &args->tokens, "N", "tokens of the batch"},
+        {"examples", SAM_OPTION_COUNT, &args->examples, "N", "examples that share them"},
         {"estimator", SAM_OPTION_CHOICE, &args->estimator, "two-point|one-sided", "two forwards a probe, or one"},
-        {"probes", SAM_OPTION_COUNT, &args->probes, "N", "of the step (two-point 1, one-sided 2)"},
-        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "train the top N; 0: all"},
-        {"repeats", SAM_OPTION_COUNT, &args->repeats, "N", "steps (9)"},
-        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &args->kernel, "NAME", "pin one; samara doctor lists them"},
+        {"probes", SAM_OPTION_COUNT, &args->probes, "N", "probes of the step; 0: 1, or 2 where one-sided"},
+        {"blocks", SAM_OPTION_COUNT, &args->blocks, "N", "how many of the top blocks train; 0: all"},
+        {"repeats", SAM_OPTION_COUNT, &args->repeats, "N", "steps to measure"},
+        CLI_ENGINE_OPTIONS(args),
         {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {"samara bench step", "--model MODEL",
-                                 "One step of training: its time, its share of "
+                                 "Measures one step of training: its time, its share of "
                                  "the machine's measured peak, and where it goes.",
                                  table};
     int rest;

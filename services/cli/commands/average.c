@@ -58,11 +58,12 @@ sam_status cli_average(int argc, char **argv, sam_error *err)
         SAM_ACCESS_OPTIONS(&args.access),
         {0},
     };
-    const sam_command command = {"samara average", "RUN --base MODEL --from A --to B",
-                                 "The mean of the weights before rounds A, A + 1, ... B: each integer of the state is "
-                                 "the mean of the integers,\nrounded to the nearest. RUN is a .samlog file, or a URL "
-                                 "(http://HOST:PORT/v1/runs/ID).",
-                                 table};
+    const sam_command command = {
+        "samara average", "RUN --base MODEL --from A --to B",
+        "Computes the mean of the weights before rounds A, A + 1, ... B: each integer of the state is "
+        "the mean of the integers,\nrounded to the nearest. RUN is a .samlog file, or a URL "
+        "(http://HOST:PORT/v1/runs/ID).",
+        table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)

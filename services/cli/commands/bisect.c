@@ -3,6 +3,7 @@
 #include "base/shutdown.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/shared/engine_options.h"
 #include "cli/shared/evaluator.h"
 #include "cli/shared/output.h"
 #include "cli/shared/view.h"
@@ -160,50 +161,49 @@ static sam_status bisect(search *s, sam_error *err)
     return status == SAM_OK ? tell_culprit(s, ends, values, err) : status;
 }
 
-static sam_status check(const sam_command *command, const arguments *args, sam_error *err)
+static sam_status parse(arguments *args, int argc, char **argv, sam_error *err)
 {
-    sam_status status = cli_require(command, "base", args->evaluator.base, err);
-    return status == SAM_OK ? cli_require(command, "data", args->evaluator.data, err) : status;
-}
-
-sam_status cli_bisect(int argc, char **argv, sam_error *err)
-{
-    arguments args = {.evaluator.precision = SAM_PRECISION_BF16, .good = "0", .limit = (double)NAN};
-    const char *limit = NULL;
-    search s = {.args = &args};
+    cli_evaluator_options *from = &args->evaluator;
     const sam_option table[] = {
-        {"base", SAM_OPTION_TEXT, &args.evaluator.base, "MODEL", "the model the run was trained from"},
-        {"data", SAM_OPTION_TEXT, &args.evaluator.data, "FILE", "what to evaluate on, as the run's dev data"},
-        {"metric", SAM_OPTION_CHOICE, &args.metric, "accuracy|loss", "what fell; of a loss: what grew"},
-        {"good", SAM_OPTION_TEXT, &args.good, "A", "before this round it was good"},
-        {"bad", SAM_OPTION_TEXT, &args.bad, "B", "before this round it had fallen; left out: the end"},
-        {"limit", SAM_OPTION_TEXT, &limit, "X", "worse than this is fallen; left out: the middle of A's and B's"},
-        {"threads", SAM_OPTION_COUNT, &args.evaluator.threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &args.evaluator.precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &args.evaluator.kernel, "NAME", "pin one; samara doctor lists them"},
-        {"json", SAM_OPTION_FLAG, &args.json, NULL, "one JSON object"},
-        SAM_ACCESS_OPTIONS(&args.evaluator.access),
+        {"base", SAM_OPTION_TEXT, &from->base, "MODEL", "the model the run was trained from"},
+        {"data", SAM_OPTION_TEXT, &from->data, "FILE", "data to evaluate on, such as the run's dev data"},
+        {"metric", SAM_OPTION_CHOICE, &args->metric, "accuracy|loss", "which metric fell; a loss falls when it grows"},
+        {"good", SAM_OPTION_TEXT, &args->good, "A", "before this round it was good"},
+        {"bad", SAM_OPTION_TEXT, &args->bad, "B", "before this round it had fallen; left out: the end"},
+        {"limit", SAM_OPTION_NUMBER, &args->limit, "X",
+         "fallen is what is worse than this; left out: the middle between A and B"},
+        CLI_ENGINE_OPTIONS(from),
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
+        SAM_ACCESS_OPTIONS(&from->access),
         {0},
     };
     const sam_command command = {"samara bisect", "RUN --base MODEL --data FILE",
                                  "Finds the round with which a metric fell, by evaluations at midpoints between a "
                                  "state that was good and\none that is bad: about log2(B - A) of them. As with any "
                                  "bisection, a metric that went up and down between\nthe two has more than one such "
-                                 "round, and one of them is output.",
+                                 "round, and one of them is found.",
                                  table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, &args, err);
-    if (status == SAM_OK && limit != NULL && !sam_parse_double(limit, &args.limit))
-        status = sam_fail(err, SAM_INVALID, "--limit: \"%s\" is not a number", limit);
+        status = cli_require(&command, "base", from->base, err);
+    if (status == SAM_OK)
+        status = cli_require(&command, "data", from->data, err);
+    if (status == SAM_OK)
+        from->log = argv[rest];
+    return status;
+}
+
+sam_status cli_bisect(int argc, char **argv, sam_error *err)
+{
+    arguments args = {.evaluator.precision = SAM_PRECISION_BF16, .good = "0", .limit = (double)NAN};
+    search s = {.args = &args};
+    sam_status status = parse(&args, argc, argv, err);
     cli_view_init(&s.view, args.json);
     s.output.json = args.json;
     s.evaluated = json_array();
-    if (status == SAM_OK) {
-        args.evaluator.log = argv[rest];
+    if (status == SAM_OK)
         status = bisect(&s, err);
-    }
     cli_output_close(&s.output, status == SAM_OK);
     json_decref(s.evaluated);
     cli_evaluator_close(&s.evaluator);

@@ -199,14 +199,14 @@ sam_status cli_diff(int argc, char **argv, sam_error *err)
     arguments args = {0};
     const sam_option table[] = {
         {"base", SAM_OPTION_TEXT, &args.base, "MODEL", "the model both were trained from: compare the states too"},
-        {"a-round", SAM_OPTION_TEXT, &args.at[0], "N", "with --base: of A the state before round N; left out: the end"},
-        {"b-round", SAM_OPTION_TEXT, &args.at[1], "N", "the same of B, which may be the same run"},
+        {"a-round", SAM_OPTION_TEXT, &args.at[0], "N", "with --base: the state of A before round N; left out: the end"},
+        {"b-round", SAM_OPTION_TEXT, &args.at[1], "N", "the same for B, which may be the same run"},
         {"json", SAM_OPTION_FLAG, &args.json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&args.access),
         {0},
     };
     const sam_command command = {"samara diff", "A B",
-                                 "Says in what two runs differ: their manifests, the round where their records part, "
+                                 "Shows how two runs differ: their manifests, the round where their records part, "
                                  "and with --base how far\napart their weights are. A and B are .samlog files, or URLs "
                                  "(http://HOST:PORT/v1/runs/ID).",
                                  table};

@@ -176,7 +176,8 @@ sam_status cli_doctor(int argc, char **argv, sam_error *err)
         {0},
     };
     const sam_command command = {"samara doctor", "",
-                                 "What this machine offers: CPU, kernels, libraries, programs, memory, cache.", table};
+                                 "Shows what this machine offers: CPU, kernels, libraries, programs, memory, cache.",
+                                 table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status != SAM_OK)

@@ -3,6 +3,7 @@
 #include "base/shutdown.h"
 #include "cli/cli.h"
 #include "cli/shared/checkpoint.h"
+#include "cli/shared/engine_options.h"
 #include "cli/shared/material.h"
 #include "cli/shared/run_address.h"
 #include "cli/shared/view.h"
@@ -153,16 +154,14 @@ sam_status cli_evaluate(int argc, char **argv, sam_error *err)
         {"model", SAM_OPTION_TEXT, &args->model, "MODEL", "a GGUF file, a folder, or a source"},
         {"task", SAM_OPTION_TEXT, &args->task, "FILE", "how a row becomes a question"},
         {"data", SAM_OPTION_TEXT, &args->data, "FILE", ".jsonl, .tsv or .csv"},
-        {"log", SAM_OPTION_TEXT, &args->log, "FILE", "of a run on this model: the tuned one is evaluated"},
+        {"log", SAM_OPTION_TEXT, &args->log, "FILE", "log of a run on this model: the tuned model is evaluated"},
         {"round", SAM_OPTION_TEXT, &args->round, "N", "with --log: the state before round N"},
-        {"threads", SAM_OPTION_COUNT, &args->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &args->precision, SAM_PRECISION_CHOICES, "of matrix products"},
-        {"kernel", SAM_OPTION_TEXT, &args->kernel, "NAME", "pin one; samara doctor lists them"},
+        CLI_ENGINE_OPTIONS(args),
         {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         {0},
     };
     const sam_command command = {"samara evaluate", "--model MODEL --task FILE --data FILE",
-                                 "Accuracy and loss of a model on a data set.", table};
+                                 "Measures the accuracy and loss of a model on a data set.", table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)

@@ -39,16 +39,16 @@ sam_status cli_fork(int argc, char **argv, sam_error *err)
 {
     arguments args = {0};
     const sam_option table[] = {
-        {"at", SAM_OPTION_TEXT, &args.at, "ROUND", "rounds of the past that it keeps; left out: all"},
-        {"rounds", SAM_OPTION_COUNT, &args.rounds, "N", "of the new run in all; 0: as many as RUN has"},
-        {"train", SAM_OPTION_TEXT, &args.train, "FILE", "training data from here on; left out: the same"},
-        {"dev", SAM_OPTION_TEXT, &args.dev, "FILE", "dev data from here on; left out: the same"},
+        {"at", SAM_OPTION_TEXT, &args.at, "ROUND", "how many rounds of RUN it keeps; left out: all"},
+        {"rounds", SAM_OPTION_COUNT, &args.rounds, "N", "rounds of the new run in all; 0: as many as RUN has"},
+        {"train", SAM_OPTION_TEXT, &args.train, "FILE", "training data from that round on; left out: that of RUN"},
+        {"dev", SAM_OPTION_TEXT, &args.dev, "FILE", "dev data from that round on; left out: that of RUN"},
         CLI_DERIVATION_OPTIONS(&args.derivation),
         {0},
     };
     const sam_command command = {"samara fork", "RUN --at ROUND",
                                  "Makes a new run that shares the past of RUN up to a round: a .samlog file, or a URL "
-                                 "(http://HOST:PORT/v1/runs/ID).\nWhat its past moved stays as it was; it goes on at a "
+                                 "(http://HOST:PORT/v1/runs/ID).\nIts past stays as it was; it goes on at a "
                                  "ledger, with workers, like any run.",
                                  table};
     int rest;

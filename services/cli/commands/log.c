@@ -198,7 +198,7 @@ sam_status cli_log(int argc, char **argv, sam_error *err)
     const sam_command command = {"samara log", "RUN",
                                  "Shows the rounds of a run, oldest first. RUN is a .samlog file, or a URL at a ledger "
                                  "or gateway\n(http://HOST:PORT/v1/runs/ID, or http://HOST:PORT where there is one run "
-                                 "alone). What was taken out of the\npast of a reverted run stands in brackets.",
+                                 "alone). Records that a revert\ntook out are in brackets.",
                                  table};
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);

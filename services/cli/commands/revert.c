@@ -26,9 +26,10 @@ sam_status cli_revert(int argc, char **argv, sam_error *err)
 {
     arguments args = {0};
     const sam_option table[] = {
-        {"worker", SAM_OPTION_COUNT, &args.worker, "W", "take out this worker's records; 0: everybody's"},
-        {"rounds", SAM_OPTION_TEXT, &args.rounds, "A..B", "those of rounds A to B - 1; left out: of all rounds"},
-        {"at", SAM_OPTION_TEXT, &args.at, "ROUND", "rounds of RUN that the new run keeps; left out: all"},
+        {"worker", SAM_OPTION_COUNT, &args.worker, "W", "take out this worker's records; 0: those of all workers"},
+        {"rounds", SAM_OPTION_TEXT, &args.rounds, "A..B",
+         "take out records of rounds A to B - 1; left out: of all rounds"},
+        {"at", SAM_OPTION_TEXT, &args.at, "ROUND", "how many rounds of RUN the new run keeps; left out: all"},
         CLI_DERIVATION_OPTIONS(&args.derivation),
         {0},
     };

@@ -3,6 +3,7 @@
 #include "base/shutdown.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/shared/engine_options.h"
 #include "cli/shared/output.h"
 #include "cli/shared/recheck.h"
 #include "cli/shared/run_address.h"
@@ -236,26 +237,24 @@ static sam_status check(const sam_command *command, const arguments *args, sam_e
     return needs_base ? cli_require(command, "base", args->evaluator.base, err) : SAM_OK;
 }
 
-sam_status cli_verify(int argc, char **argv, sam_error *err)
+static sam_status parse(arguments *args, int argc, char **argv, sam_error *err)
 {
-    arguments args = {.tolerance = 1, .evaluator = {.precision = SAM_PRECISION_BF16, .computes_slots = true}};
-    cli_evaluator_options *from = &args.evaluator;
+    cli_evaluator_options *from = &args->evaluator;
     const sam_option table[] = {
         {"base", SAM_OPTION_TEXT, &from->base, "MODEL", "the model it was trained from: recompute the state"},
-        {"round", SAM_OPTION_TEXT, &args.round, "N", "the state before round N; left out: the end"},
-        {"digest", SAM_OPTION_TEXT, &args.digest, "HEX", "fail unless the state has this digest"},
-        {"against", SAM_OPTION_TEXT, &args.against, "URL", "fail unless the gateway there has the same state"},
-        {"signatures", SAM_OPTION_TEXT, &args.signatures, "FILE",
+        {"round", SAM_OPTION_TEXT, &args->round, "N", "the state before round N; left out: the end"},
+        {"digest", SAM_OPTION_TEXT, &args->digest, "HEX", "fail unless the state has this digest"},
+        {"against", SAM_OPTION_TEXT, &args->against, "URL", "fail unless the gateway there has the same state"},
+        {"signatures", SAM_OPTION_TEXT, &args->signatures, "FILE",
          "fail unless each record is signed there by its worker, as GET /v1/runs/ID/signatures gives it"},
         {"train", SAM_OPTION_TEXT, &from->data, "FILE", "the run's training data: compute a share of the codes again"},
-        {"codes", SAM_OPTION_TEXT, &args.codes, "SHARE", "how much of the slots, up to 1; left out: 0.01"},
-        {"seed", SAM_OPTION_TEXT, &args.seed, "N", "which of them; left out: drawn, and told"},
-        {"tolerance", SAM_OPTION_COUNT, &args.tolerance, "STEPS", "that a code may differ by, between processors"},
-        {"threads", SAM_OPTION_COUNT, &from->threads, "N", "0: one for each core"},
-        {"precision", SAM_OPTION_CHOICE, &from->precision, SAM_PRECISION_CHOICES,
-         "of matrix products, as the workers had it"},
-        {"kernel", SAM_OPTION_TEXT, &from->kernel, "NAME", "as the workers had it; samara doctor lists them"},
-        {"json", SAM_OPTION_FLAG, &args.json, NULL, "one JSON object"},
+        {"codes", SAM_OPTION_TEXT, &args->codes, "SHARE",
+         "share of the slots to compute again, up to 1; left out: 0.01"},
+        {"seed", SAM_OPTION_TEXT, &args->seed, "N", "chooses the slots; left out: drawn at random, and printed"},
+        {"tolerance", SAM_OPTION_COUNT, &args->tolerance, "STEPS",
+         "steps that a code may differ by, between processors"},
+        CLI_ENGINE_OPTIONS(from),
+        {"json", SAM_OPTION_FLAG, &args->json, NULL, "one JSON object"},
         SAM_ACCESS_OPTIONS(&from->access),
         {0},
     };
@@ -267,16 +266,23 @@ sam_status cli_verify(int argc, char **argv, sam_error *err)
         "(http://HOST:PORT/v1/runs/ID).",
         table};
     int rest;
-    work w = {.args = &args};
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, &args, err);
+        status = check(&command, args, err);
+    if (status == SAM_OK)
+        from->log = argv[rest];
+    return status;
+}
+
+sam_status cli_verify(int argc, char **argv, sam_error *err)
+{
+    arguments args = {.tolerance = 1, .evaluator = {.precision = SAM_PRECISION_BF16, .computes_slots = true}};
+    work w = {.args = &args};
+    sam_status status = parse(&args, argc, argv, err);
     cli_view_init(&w.view, args.json);
     w.output.json = args.json;
-    if (status == SAM_OK) {
-        from->log = argv[rest];
+    if (status == SAM_OK)
         status = verify(&w, err);
-    }
     cli_output_close(&w.output, true); /* also of a log that does not hold: what was printed before shows where */
     cli_recheck_free(&w.check);
     cli_evaluator_close(&w.evaluator);

@@ -26,10 +26,11 @@ typedef struct cli_derivation {
 
 /* Rows of an option table. */
 #define CLI_DERIVATION_OPTIONS(derivation)                                                                             \
-    {"name", SAM_OPTION_TEXT, &(derivation)->name, "TEXT", "of the new run; left out: the same"},                      \
-        {"out", SAM_OPTION_TEXT, &(derivation)->out, "FILE", "write it as .samlog"},                                   \
-        {"ledger", SAM_OPTION_TEXT, &(derivation)->ledger, "URL", "bring it to this ledger; left out: where RUN is"},  \
-        {"base", SAM_OPTION_TEXT, &(derivation)->base, "MODEL", "say the digest of its state as well"},                \
+    {"name", SAM_OPTION_TEXT, &(derivation)->name, "TEXT", "name of the new run; left out: that of RUN"},              \
+        {"out", SAM_OPTION_TEXT, &(derivation)->out, "FILE",                                                           \
+         "write it as .samlog; without --out and --ledger it goes to the ledger of RUN"},                              \
+        {"ledger", SAM_OPTION_TEXT, &(derivation)->ledger, "URL", "bring it to this ledger"},                          \
+        {"base", SAM_OPTION_TEXT, &(derivation)->base, "MODEL", "print the digest of its state, too"},                 \
         {"json", SAM_OPTION_FLAG, &(derivation)->json, NULL, "one JSON object"},                                       \
         SAM_ACCESS_OPTIONS(&(derivation)->access)
 
