@@ -1,7 +1,7 @@
 #include "run/parent.h"
 
 #include "base/memory.h"
-#include "base/text.h"
+#include "run/json_values.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -9,30 +9,12 @@
 
 /* ---- reading ---- */
 
-/* A decimal string in its one spelling. */
-static bool read_decimal(uint64_t *number, const json_t *value, uint64_t least, uint64_t most)
-{
-    const char *text = json_string_value(value);
-    return text != NULL && sam_parse_u64(text, number) && (text[0] != '0' || text[1] == 0) && *number >= least &&
-           *number <= most;
-}
-
-static bool read_digest(sam_digest *digest, const json_t *value)
-{
-    char hex[SAM_DIGEST_HEX];
-    const char *text = json_string_value(value);
-    if (text == NULL || !sam_digest_parse(digest, text))
-        return false;
-    sam_digest_hex(hex, digest);
-    return strcmp(hex, text) == 0;
-}
-
 static bool read_removal(sam_removal *removal, const json_t *value, uint64_t round)
 {
     const json_t *worker = json_object_get(value, "worker");
     if (json_object_size(value) != (worker == NULL ? 2u : 3u) ||
-        !read_decimal(&removal->from, json_object_get(value, "from"), 0, round) ||
-        !read_decimal(&removal->to, json_object_get(value, "to"), 1, round) || removal->from >= removal->to)
+        !sam_json_decimal(json_object_get(value, "from"), 0, round, &removal->from) ||
+        !sam_json_decimal(json_object_get(value, "to"), 1, round, &removal->to) || removal->from >= removal->to)
         return false;
     json_int_t number = json_integer_value(worker);
     if (worker != NULL && (number < 1 || number > UINT32_MAX))
@@ -81,10 +63,10 @@ sam_status sam_parent_read(sam_parent *parent, const json_t *value, uint64_t mos
     const json_t *without = json_object_get(value, "without");
     if (!json_is_object(value) || json_object_size(value) != (without == NULL ? 3u : 4u))
         return sam_fail(err, SAM_INVALID, "parent: must be an object of chain, round, run and perhaps without");
-    if (!read_digest(&parent->run, json_object_get(value, "run")) ||
-        !read_digest(&parent->chain, json_object_get(value, "chain")))
+    if (!sam_json_digest(json_object_get(value, "run"), &parent->run) ||
+        !sam_json_digest(json_object_get(value, "chain"), &parent->chain))
         return sam_fail(err, SAM_INVALID, "parent: run and chain must be 64 lower-case hexadecimal digits");
-    if (!read_decimal(&parent->round, json_object_get(value, "round"), 1, most))
+    if (!sam_json_decimal(json_object_get(value, "round"), 1, most, &parent->round))
         return sam_fail(err, SAM_INVALID,
                         "parent.round: must be a whole number from 1 to %" PRIu64 " as a decimal string", most);
     return without == NULL ? SAM_OK : read_removals(parent, without, err);
