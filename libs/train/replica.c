@@ -127,18 +127,32 @@ static sam_price price_of(const sam_replica *replica, uint64_t origin)
     return sam_price_of(&manifest->size, &replica->rounds[sam_mode_state_round(manifest, origin)].scale, origin);
 }
 
+/* The price of the origin that was asked for last: neighbouring records mostly have the same, and it costs a root and
+ * two divisions. Begins as {0}. */
+typedef struct last_price {
+    bool known;
+    uint64_t origin;
+    sam_price price;
+} last_price;
+
+static const sam_price *price_again(const sam_replica *replica, uint64_t origin, last_price *last)
+{
+    if (!last->known || last->origin != origin)
+        *last = (last_price){true, origin, price_of(replica, origin)};
+    return &last->price;
+}
+
 /* What a record moves: `times` each step's directions. Returns how many moves there are. */
-static size_t moves_of_record(const sam_replica *replica, const sam_record *record, uint32_t first_step, uint32_t end,
-                              int64_t times, sam_move *moves)
+static size_t moves_of_record(const sam_replica *replica, const sam_record *record, const sam_price *price,
+                              uint32_t first_step, uint32_t end, int64_t times, sam_move *moves)
 {
     const sam_manifest *manifest = replica->manifest;
-    const sam_price price = price_of(replica, record->round);
     size_t count = 0;
     for (uint32_t s = first_step; s < end; s++) {
         const sam_step step = manifest->mode->number(manifest, record->round, record->place, s);
         const uint8_t *codes = record->codes + (size_t)s * manifest->probes;
         for (uint32_t p = 0; p < manifest->probes; p++) {
-            int64_t amount = sam_weighted(sam_price_amount(&price, codes[p]), record->weight);
+            int64_t amount = sam_weighted(sam_price_amount(price, codes[p]), record->weight);
             moves[count++] =
                 (sam_move){{step.epoch, step.direction + p}, (int64_t)((uint64_t)amount * (uint64_t)times)};
         }
@@ -156,6 +170,7 @@ static size_t moves_of_round(const sam_replica *replica, uint64_t round, int64_t
 {
     const put_round *of = &replica->rounds[round];
     const uint8_t *codes = replica->codes + of->codes;
+    last_price last = {0};
     size_t count = 0;
     for (size_t i = of->records; i < of[1].records; i++) {
         const put_record *put = &replica->records[i];
@@ -165,8 +180,8 @@ static size_t moves_of_round(const sam_replica *replica, uint64_t round, int64_t
                                    .code_count = put->code_count,
                                    .codes = codes};
         if (put->weight > 0)
-            count +=
-                moves_of_record(replica, &record, 0, put->code_count / replica->manifest->probes, times, moves + count);
+            count += moves_of_record(replica, &record, price_again(replica, record.round, &last), 0,
+                                     put->code_count / replica->manifest->probes, times, moves + count);
         codes += put->code_count;
     }
     return count;
@@ -190,10 +205,11 @@ static void learn(const sam_replica *replica, const sam_record *records, size_t 
 {
     sam_u128 squares = 0;
     uint64_t values = 0;
+    last_price last = {0};
     for (size_t i = 0; i < count; i++) {
-        const sam_price price = price_of(replica, records[i].round);
+        const sam_price *price = price_again(replica, records[i].round, &last);
         for (uint32_t c = 0; c < records[i].code_count && weights[i] > 0; c++) {
-            uint64_t size = (uint64_t)sam_weighted(sam_price_size(&price, records[i].codes[c]), weights[i]);
+            uint64_t size = (uint64_t)sam_weighted(sam_price_size(price, records[i].codes[c]), weights[i]);
             squares += size * size;
             values += sam_code_has_value(records[i].codes[c]);
         }
@@ -207,10 +223,9 @@ static bool weigh(const sam_replica *replica, const sam_record *records, size_t 
                   sam_scale *scale)
 {
     sam_guarded *guarded = sam_alloc(count, sizeof *guarded);
-    for (size_t i = 0; guarded != NULL && i < count; i++) {
-        const sam_price price = price_of(replica, records[i].round);
-        guarded[i] = guarded_of(&price, &records[i]);
-    }
+    last_price last = {0};
+    for (size_t i = 0; guarded != NULL && i < count; i++)
+        guarded[i] = guarded_of(price_again(replica, records[i].round, &last), &records[i]);
     bool good = guarded != NULL && sam_guard_weigh(&replica->manifest->guard, guarded, count, weights);
     if (good)
         learn(replica, records, count, weights, scale);
@@ -337,7 +352,8 @@ sam_status sam_replica_try_step(sam_replica *replica, const sam_record *record, 
     whole.weight = SAM_WEIGHT_WHOLE;
     bool good = moves != NULL;
     if (good) {
-        size_t count = moves_of_record(replica, &whole, step, step + 1, times, moves);
+        const sam_price price = price_of(replica, record->round);
+        size_t count = moves_of_record(replica, &whole, &price, step, step + 1, times, moves);
         good = sam_directions_move(replica->tuned.directions, moves, count);
     }
     sam_free(moves);
