@@ -71,8 +71,7 @@ typedef struct sam_manifest {
     int epsilon_log2; /* perturbation size: epsilon = epsilon_units * 2^epsilon_log2 */
     uint32_t epsilon_units;
     int quantum_log2; /* unit of the codes */
-    sam_family family;
-    uint32_t log2_k, log2_pool;
+    sam_directions_choice directions;
     uint64_t epoch_rounds; /* that share a basis of directions; 0: all of them, and left out of the text */
     int eta_log2;
     sam_trainable trainable;

@@ -7,7 +7,6 @@
 #include <string.h>
 
 static const char *const ESTIMATORS[] = {"two-point", "one-sided", NULL};
-static const char *const FAMILIES[] = {"sketch", "rademacher", "gaussian", NULL};
 static const char *const SCHEDULES[] = {"constant", "linear", "cosine", "inverse", NULL};
 static const char *const SCALES[] = {"fixed", "running", "first", NULL};
 static const char *const GUARDS[] = {"clip", "trimmed", "median", NULL};
@@ -38,10 +37,10 @@ const sam_field sam_fields[] = {
     {"epsilon.log2", FIELD_SIGNED, AT(epsilon_log2), BETWEEN(-40, 0)},
     {"epsilon.units", FIELD_COUNT, AT(epsilon_units), BETWEEN(1, 65535)},
     {"quantum_log2", FIELD_SIGNED, AT(quantum_log2), BETWEEN(-60, 20)},
-    {"directions.family", FIELD_CHOICE, AT(family), NAMED(FAMILIES)},
-    {"directions.log2_k", FIELD_COUNT, AT(log2_k), SAM_SKETCH_LOG2_K_MIN, SAM_SKETCH_LOG2_K_MAX, NULL, AT(family),
-     BIT(SAM_SKETCH)},
-    {"directions.log2_pool", FIELD_COUNT, AT(log2_pool), 0, 40, NULL, AT(family),
+    {"directions.family", FIELD_CHOICE, AT(directions.family), NAMED(sam_family_names)},
+    {"directions.log2_k", FIELD_COUNT, AT(directions.log2_k), SAM_SKETCH_LOG2_K_MIN, SAM_SKETCH_LOG2_K_MAX, NULL,
+     AT(directions.family), BIT(SAM_SKETCH)},
+    {"directions.log2_pool", FIELD_COUNT, AT(directions.log2_pool), 0, 40, NULL, AT(directions.family),
      BIT(SAM_DENSE_RADEMACHER) | BIT(SAM_DENSE_GAUSSIAN)},
     {"directions.epoch_rounds", FIELD_DECIMAL, AT(epoch_rounds), 1, SAM_ROUNDS_MAX, NULL, 0, OPTIONAL},
     {"eta_log2", FIELD_SIGNED, AT(eta_log2), BETWEEN(-60, 0)},

@@ -201,9 +201,9 @@ static sam_manifest any_draft(uint64_t *random)
     draft.balance = test_below(random, 2);
     draft.epsilon_log2 = -(int)test_below(random, 41);
     draft.quantum_log2 = 20 - (int)test_below(random, 81);
-    draft.family = (sam_family)test_below(random, 3);
-    draft.log2_k = draft.family == SAM_SKETCH ? 6 + (uint32_t)test_below(random, 21) : 0;
-    draft.log2_pool = draft.family == SAM_SKETCH ? 0 : (uint32_t)test_below(random, 41);
+    draft.directions.family = (sam_family)test_below(random, 3);
+    draft.directions.log2_k = draft.directions.family == SAM_SKETCH ? 6 + (uint32_t)test_below(random, 21) : 0;
+    draft.directions.log2_pool = draft.directions.family == SAM_SKETCH ? 0 : (uint32_t)test_below(random, 41);
     draft.size.rate = 1 + test_below(random, (uint64_t)1 << 40);
     draft.size.schedule.kind = (sam_schedule_kind)test_below(random, 4);
     draft.size.schedule.horizon = test_below(random, SAM_ROUNDS_MAX);
@@ -240,9 +240,11 @@ static void what_was_composed_reads_back_the_same(void **state)
             fail_msg("draft %d: %s", i, err.text);
         assert_int_equal(sam_manifest_compose(&again, made, &err), SAM_OK);
         assert_string_equal(made->text, again->text);
-        assert_true(made->mode == draft.mode && made->family == draft.family && made->seed == draft.seed &&
-                    made->rounds == draft.rounds && made->slots == draft.slots && made->log2_k == draft.log2_k &&
-                    made->log2_pool == draft.log2_pool && made->quantum_log2 == draft.quantum_log2);
+        assert_true(made->mode == draft.mode && made->directions.family == draft.directions.family &&
+                    made->seed == draft.seed && made->rounds == draft.rounds && made->slots == draft.slots &&
+                    made->directions.log2_k == draft.directions.log2_k &&
+                    made->directions.log2_pool == draft.directions.log2_pool &&
+                    made->quantum_log2 == draft.quantum_log2);
         assert_memory_equal(&made->guard, &draft.guard, sizeof draft.guard);
         assert_memory_equal(&made->size.scale, &draft.size.scale, sizeof draft.size.scale);
         assert_true(made->lag == draft.lag && made->epoch_rounds == draft.epoch_rounds);
@@ -268,7 +270,7 @@ static void a_draft_out_of_bounds_is_refused(void **state)
     sam_manifest draft = test_draft(), *manifest;
     sam_error err = {0};
     (void)state;
-    draft.family = (sam_family)77;
+    draft.directions.family = (sam_family)77;
     assert_int_equal(sam_manifest_compose(&manifest, &draft, &err), SAM_INVALID);
     assert_non_null(strstr(err.text, "directions.family"));
     draft = test_draft();

@@ -42,8 +42,7 @@ void sam_default_manifest(sam_manifest *draft, const sam_model *model, sam_objec
         .epsilon_log2 = -9,
         .epsilon_units = 3,
         .quantum_log2 = -8,
-        .family = SAM_SKETCH,
-        .log2_k = sam_default_log2_k(0),
+        .directions = {SAM_SKETCH, .log2_k = sam_default_log2_k(0)},
         .eta_log2 = -30,
         .trainable = {.first_block = first_trained(blocks), .end_block = blocks, .norms = true},
         .size =

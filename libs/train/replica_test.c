@@ -39,8 +39,7 @@ static void begin(fixture *f, sam_family family)
         .batch = 4,
         .epsilon_log2 = -9,
         .epsilon_units = 1,
-        .family = family,
-        .log2_k = 7,
+        .directions = {.family = family, .log2_k = 7},
         .eta_log2 = -20,
         .trainable = {.first_block = 1, .end_block = 2, .norms = true},
         .size = {.rate = 3000,
@@ -222,7 +221,7 @@ static void check_rows(const fixture *f, sam_replica *replica, const char *name,
     size_t count = (size_t)(tensor->rows * tensor->columns);
     const sam_directions_tensor all = {0, 1, sam_replica_parameters(replica)};
     const sam_directions_spec spec = {
-        .family = f->manifest.family, .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
+        .choice = f->manifest.directions, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
     sam_directions *plain = sam_directions_new(&spec);
     float base[256], theta[256], z[256], got[4][256];
     float *const out[] = {got[0], got[1], got[2], got[3]};
@@ -406,8 +405,11 @@ static void a_reverted_state_is_the_old_one_less_what_the_records_moved(void **s
         sam_replica *reverted = new_replica(&f);
         apply_rounds(reverted, ROUNDS);
         const sam_directions_tensor all = {0, 1, sam_replica_parameters(old)};
-        const sam_directions_spec spec = {
-            .family = ALL_FAMILIES[i % 3], .log2_k = 7, .seed = 5, .eta_log2 = -20, .tensors = &all, .tensor_count = 1};
+        const sam_directions_spec spec = {.choice = {ALL_FAMILIES[i % 3], .log2_k = 7},
+                                          .seed = 5,
+                                          .eta_log2 = -20,
+                                          .tensors = &all,
+                                          .tensor_count = 1};
         sam_directions *directions = sam_directions_new(&spec);
         uint64_t count = sam_replica_state_count(old);
         int64_t *expected = sam_alloc(count, sizeof *expected), *found = sam_alloc(count, sizeof *found);

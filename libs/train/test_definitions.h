@@ -64,7 +64,7 @@ static inline float test_plain_quantile(unsigned v)
 
 static inline float test_plain_sketch(const sam_manifest *m, uint64_t probe, uint64_t i)
 {
-    uint64_t k_count = (uint64_t)1 << m->log2_k;
+    uint64_t k_count = (uint64_t)1 << m->directions.log2_k;
     uint32_t walk[4] = {0, 0, 2, 0};
     test_plain_philox(m->seed, walk);
     uint64_t a = walk[0] | (uint64_t)walk[1] << 32 | 1, c = walk[2] | (uint64_t)walk[3] << 32;
@@ -75,12 +75,12 @@ static inline float test_plain_sketch(const sam_manifest *m, uint64_t probe, uin
 /* Element i of a probe's direction; without a pool. */
 static inline float test_plain_direction(const sam_manifest *m, uint64_t probe, uint64_t i)
 {
-    if (m->family == SAM_SKETCH)
+    if (m->directions.family == SAM_SKETCH)
         return test_plain_sketch(m, probe, i);
     uint32_t seed[4] = {(uint32_t)probe, (uint32_t)(probe >> 32), 3, 0};
     test_plain_philox(m->seed, seed);
     uint64_t key = seed[0] | (uint64_t)seed[1] << 32;
-    if (m->family == SAM_DENSE_RADEMACHER)
+    if (m->directions.family == SAM_DENSE_RADEMACHER)
         return test_plain_sign(key, i, 0);
     uint32_t words[4] = {(uint32_t)(i / 16), 0, 0, 0};
     test_plain_philox(key, words);
@@ -91,9 +91,9 @@ static inline float test_plain_direction(const sam_manifest *m, uint64_t probe, 
 static inline float test_plain_offset(const sam_manifest *m, const int64_t *state, uint64_t i)
 {
     double eta = ldexp(1, m->eta_log2);
-    if (m->family == SAM_SKETCH)
-        return (float)(test_plain_sign(m->seed, i, 1) * (double)state[i % ((uint64_t)1 << m->log2_k)] * eta);
-    return (float)((double)state[i] * eta / (m->family == SAM_DENSE_GAUSSIAN ? 32 : 1));
+    if (m->directions.family == SAM_SKETCH)
+        return (float)(test_plain_sign(m->seed, i, 1) * (double)state[i % ((uint64_t)1 << m->directions.log2_k)] * eta);
+    return (float)((double)state[i] * eta / (m->directions.family == SAM_DENSE_GAUSSIAN ? 32 : 1));
 }
 
 /* ---- the code: section 3 ---- */

@@ -92,7 +92,7 @@ static inline void test_training_make(test_training *t, sam_objective objective)
     t->manifest.slots = 2;
     t->manifest.probes = 3;
     t->manifest.batch = 6;
-    t->manifest.log2_k = 12;
+    t->manifest.directions.log2_k = 12;
     t->manifest.trainable.first_block = TEST_BLOCKS - 1;
 }
 

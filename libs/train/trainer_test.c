@@ -113,7 +113,7 @@ static void make_variety(test_training *t, const variety *v)
 {
     test_training_make(t, v->objective);
     t->manifest.estimator = v->estimator;
-    t->manifest.family = v->family;
+    t->manifest.directions.family = v->family;
     t->manifest.eta_log2 = v->eta_log2;
     t->manifest.size.rate = sam_rate_of(0.003, v->eta_log2);
 }

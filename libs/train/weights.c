@@ -27,9 +27,7 @@ static sam_status open_directions(sam_tuned *tuned, const sam_manifest *manifest
     sam_directions_tensor *tensors = sam_alloc(sam_model_tensor_count(tuned->model), sizeof *tensors);
     if (tensors != NULL) {
         const sam_directions_spec spec = {
-            .family = manifest->family,
-            .log2_k = manifest->log2_k,
-            .log2_pool = manifest->log2_pool,
+            .choice = manifest->directions,
             .seed = manifest->seed,
             .eta_log2 = manifest->eta_log2,
             .tensors = tensors,

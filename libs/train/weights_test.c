@@ -39,8 +39,7 @@ static void open_tuned(fixture *f)
 {
     sam_error err = {0};
     const sam_manifest manifest = {.seed = 5,
-                                   .family = SAM_SKETCH,
-                                   .log2_k = 7,
+                                   .directions = {SAM_SKETCH, .log2_k = 7},
                                    .eta_log2 = -8,
                                    .trainable = {.first_block = 1, .end_block = 2, .norms = true}};
     open_model(f);

@@ -206,11 +206,15 @@ int main(void)
         sam_directions_spec spec;
         uint32_t epochs;
     } FAMILIES[] = {
-        {"sketch-6", {.family = SAM_SKETCH, .log2_k = 6, .seed = 1, ONE_TENSOR(700), .eta_log2 = -60}, 1},
-        {"sketch-13", {.family = SAM_SKETCH, .log2_k = 13, .seed = 2, ONE_TENSOR(9000), .eta_log2 = -66}, 3},
-        {"rademacher", {.family = SAM_DENSE_RADEMACHER, .seed = 3, ONE_TENSOR(700), .eta_log2 = -30}, 1},
-        {"rademacher-pool", {.family = SAM_DENSE_RADEMACHER, .log2_pool = 9, .seed = 4, ONE_TENSOR(401)}, 4},
-        {"gaussian", {.family = SAM_DENSE_GAUSSIAN, .seed = 5, ONE_TENSOR(700), .eta_log2 = -28}, 2},
+        {"sketch-6", {.choice.family = SAM_SKETCH, .choice.log2_k = 6, .seed = 1, ONE_TENSOR(700), .eta_log2 = -60}, 1},
+        {"sketch-13",
+         {.choice.family = SAM_SKETCH, .choice.log2_k = 13, .seed = 2, ONE_TENSOR(9000), .eta_log2 = -66},
+         3},
+        {"rademacher", {.choice.family = SAM_DENSE_RADEMACHER, .seed = 3, ONE_TENSOR(700), .eta_log2 = -30}, 1},
+        {"rademacher-pool",
+         {.choice.family = SAM_DENSE_RADEMACHER, .choice.log2_pool = 9, .seed = 4, ONE_TENSOR(401)},
+         4},
+        {"gaussian", {.choice.family = SAM_DENSE_GAUSSIAN, .seed = 5, ONE_TENSOR(700), .eta_log2 = -28}, 2},
     };
     int failed = hashes();
     for (size_t i = 0; i < sizeof FAMILIES / sizeof FAMILIES[0]; i++)

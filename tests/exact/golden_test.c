@@ -82,13 +82,12 @@ static sam_schedule_kind schedule_kind(const json_t *object, const char *name)
 /* `manifest`: an object with directions, seed and perhaps eta_log2. */
 static sam_directions *open_directions(const json_t *manifest, uint64_t parameters)
 {
-    static const char *const NAMES[] = {"sketch", "rademacher", "gaussian"};
     const json_t *family = member(manifest, "directions");
     const sam_directions_tensor tensor = {.start = 0, .rows = 1, .columns = parameters};
     const sam_directions_spec spec = {
-        .family = (sam_family)choice(family, "family", NAMES, 3),
-        .log2_k = (unsigned)optional(family, "log2_k"),
-        .log2_pool = (unsigned)optional(family, "log2_pool"),
+        .choice.family = (sam_family)choice(family, "family", sam_family_names, 3),
+        .choice.log2_k = (uint32_t)optional(family, "log2_k"),
+        .choice.log2_pool = (uint32_t)optional(family, "log2_pool"),
         .seed = decimal(manifest, "seed"),
         .eta_log2 = (int)optional(manifest, "eta_log2"),
         .tensors = &tensor,

@@ -28,7 +28,7 @@ static inline sam_manifest *fuzz_sketch(void)
                                 .epsilon_units = 1,
                                 .epsilon_log2 = -9,
                                 .quantum_log2 = -8,
-                                .log2_k = 20,
+                                .directions.log2_k = 20,
                                 .eta_log2 = -30,
                                 .trainable = {.first_block = 24, .end_block = 30, .norms = true},
                                 .size = {.rate = 1200000, .clip = 1024, .scale = {.kind = SAM_SCALE_RUNNING}},

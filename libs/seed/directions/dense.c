@@ -28,12 +28,12 @@ static int32_t quantile(unsigned byte)
 
 static bool dense_spec_holds(const sam_directions_spec *spec)
 {
-    return spec->log2_pool <= 62;
+    return spec->choice.log2_pool <= 62;
 }
 
 static unsigned dense_log2_size(const sam_directions_spec *spec)
 {
-    return spec->log2_pool;
+    return spec->choice.log2_pool;
 }
 
 static uint64_t dense_count(const sam_directions *directions)
@@ -67,7 +67,8 @@ static void dense_set(const sam_directions *directions, void *state, const int64
 
 static uint64_t probe_seed(const sam_directions *directions, sam_direction_walk *walk, sam_direction probe)
 {
-    uint64_t number = directions->spec.log2_pool == 0 ? probe.number : sam_direction_index(walk, directions, probe);
+    uint64_t number =
+        directions->spec.choice.log2_pool == 0 ? probe.number : sam_direction_index(walk, directions, probe);
     uint32_t words[4];
     sam_philox(words, directions->spec.seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
     return words[0] | (uint64_t)words[1] << 32;
@@ -186,7 +187,6 @@ static void gaussian_row(const sam_directions *directions, const sam_direction *
 }
 
 const sam_direction_family sam_family_rademacher = {
-    .name = "dense rademacher",
     .width = sizeof(int32_t),
     .one_state = true,
     .spec_holds = dense_spec_holds,
@@ -201,7 +201,6 @@ const sam_direction_family sam_family_rademacher = {
 };
 
 const sam_direction_family sam_family_gaussian = {
-    .name = "dense gaussian",
     .sized = true,
     .width = sizeof(int32_t),
     .one_state = true,

@@ -11,15 +11,15 @@
 /* Far beyond any model; keeps products of sizes within 64 bits. */
 #define LARGEST_PARAMETERS ((uint64_t)1 << 48)
 
-static const sam_direction_family *const FAMILIES[] = {
-    [SAM_SKETCH] = &sam_family_sketch,
-    [SAM_DENSE_RADEMACHER] = &sam_family_rademacher,
-    [SAM_DENSE_GAUSSIAN] = &sam_family_gaussian,
-};
+#define FAMILY(constant, name) [SAM_##constant] = &sam_family_##name,
+static const sam_direction_family *const FAMILIES[] = {SAM_FAMILIES(FAMILY)};
+
+#define NAME(constant, name) #name,
+const char *const sam_family_names[] = {SAM_FAMILIES(NAME) NULL};
 
 static const sam_direction_family *family_of(const sam_directions_spec *spec)
 {
-    return (unsigned)spec->family < sizeof FAMILIES / sizeof FAMILIES[0] ? FAMILIES[spec->family] : NULL;
+    return (unsigned)spec->choice.family < sizeof FAMILIES / sizeof FAMILIES[0] ? FAMILIES[spec->choice.family] : NULL;
 }
 
 static float power_of_two(int log2)

@@ -2,7 +2,7 @@
  *
  *     sam_directions_tensor tensors[] = {{.start = 0, .rows = 1, .columns = 576}, {576, 1536, 576}};
  *     sam_directions_spec spec = {
- *         .family = SAM_SKETCH, .log2_k = 20, .seed = 7, .eta_log2 = -30, .tensors = tensors, .tensor_count = 2};
+ *         .choice = {SAM_SKETCH, .log2_k = 20}, .seed = 7, .eta_log2 = -30, .tensors = tensors, .tensor_count = 2};
  *     sam_directions *directions = sam_directions_new(&spec);            // NULL: memory is out
  *     sam_move moves[] = {{.direction = {0, 12}, .amount = 1200}, {.direction = {0, 13}, .amount = -700}};
  *     sam_directions_move(directions, moves, 2);                         // theta -= eta * amount * z
@@ -13,10 +13,10 @@
  * state for each epoch that has begun, and what they add to a weight is the sum over epochs; others keep one state for
  * all epochs, since their integers add up. A new run has begun epoch 0.
  *
- * A family is one table of functions (family.h): adding one adds a file. `sketch` keeps K integers for each epoch, for
- * any number of parameters and probes; `dense` keeps one integer for each parameter.
- * State and weights: exact-zone.md sections 2 and 5. Integers wrap, so moves commute and can be taken out again.
- * Thread safety: reading is safe from many threads while nobody moves, resets or sets.
+ * A family is one table of functions (family.h): a new one is a row below and a file (docs/extending.md). `sketch`
+ * keeps K integers for each epoch, for any number of parameters and probes; `dense` keeps one integer for each
+ * parameter. State and weights: exact-zone.md sections 2 and 5. Integers wrap, so moves commute and can be taken out
+ * again. Thread safety: reading is safe from many threads while nobody moves, resets or sets.
  */
 #ifndef SAM_SEED_DIRECTIONS_H
 #define SAM_SEED_DIRECTIONS_H
@@ -25,7 +25,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum sam_family { SAM_SKETCH, SAM_DENSE_RADEMACHER, SAM_DENSE_GAUSSIAN } sam_family;
+/* A row for each family: it makes the constant SAM_SKETCH, the manifest's word "sketch", and a place in the table for
+ * sam_family_sketch, which says what the family does. */
+#define SAM_FAMILIES(ROW)                                                                                              \
+    ROW(SKETCH, sketch)                                                                                                \
+    ROW(DENSE_RADEMACHER, rademacher)                                                                                  \
+    ROW(DENSE_GAUSSIAN, gaussian)
+
+#define SAM_FAMILY_CONSTANT(constant, name) SAM_##constant,
+typedef enum sam_family { SAM_FAMILIES(SAM_FAMILY_CONSTANT) } sam_family;
+#undef SAM_FAMILY_CONSTANT
+
+extern const char *const sam_family_names[]; /* by constant; NULL at the end */
 
 #define SAM_SKETCH_LOG2_K_MIN 6u
 #define SAM_SKETCH_LOG2_K_MAX 26u
@@ -37,10 +48,15 @@ typedef struct sam_directions_tensor {
     uint64_t rows, columns;
 } sam_directions_tensor;
 
-typedef struct sam_directions_spec {
+/* What a manifest says of its directions: the family, and what that asks for. What another family asks for is 0. */
+typedef struct sam_directions_choice {
     sam_family family;
-    unsigned log2_k;                      /* sketch: K = 2^log2_k coordinates */
-    unsigned log2_pool;                   /* dense: 0, or a pool of 2^log2_pool seeds */
+    uint32_t log2_k;    /* sketch: K = 2^log2_k coordinates */
+    uint32_t log2_pool; /* dense: 0, or a pool of 2^log2_pool seeds */
+} sam_directions_choice;
+
+typedef struct sam_directions_spec {
+    sam_directions_choice choice;
     uint64_t seed;                        /* of the run */
     int eta_log2;                         /* eta = 2^eta_log2 */
     const sam_directions_tensor *tensors; /* in canonical order: each starts where the one before it ends */

@@ -22,11 +22,11 @@ static const sam_directions_tensor THREE[] = {{0, 1, 40}, {40, 20, 43}, {900, 6,
 #define TENSORS .tensors = THREE, .tensor_count = 3
 
 static const sam_directions_spec SPECS[] = {
-    {.family = SAM_SKETCH, .log2_k = 6, .seed = 21, TENSORS, .eta_log2 = -20},
-    {.family = SAM_SKETCH, .log2_k = 9, .seed = 22, TENSORS, .eta_log2 = -20},
-    {.family = SAM_DENSE_RADEMACHER, .seed = 23, TENSORS, .eta_log2 = -20},
-    {.family = SAM_DENSE_RADEMACHER, .log2_pool = 4, .seed = 24, TENSORS, .eta_log2 = -20},
-    {.family = SAM_DENSE_GAUSSIAN, .seed = 25, TENSORS, .eta_log2 = -20},
+    {.choice.family = SAM_SKETCH, .choice.log2_k = 6, .seed = 21, TENSORS, .eta_log2 = -20},
+    {.choice.family = SAM_SKETCH, .choice.log2_k = 9, .seed = 22, TENSORS, .eta_log2 = -20},
+    {.choice.family = SAM_DENSE_RADEMACHER, .seed = 23, TENSORS, .eta_log2 = -20},
+    {.choice.family = SAM_DENSE_RADEMACHER, .choice.log2_pool = 4, .seed = 24, TENSORS, .eta_log2 = -20},
+    {.choice.family = SAM_DENSE_GAUSSIAN, .seed = 25, TENSORS, .eta_log2 = -20},
 };
 #define SPEC_COUNT (sizeof SPECS / sizeof SPECS[0])
 
@@ -140,14 +140,14 @@ static float plain_probe(const sam_directions *directions, sam_direction probe, 
 {
     const sam_directions_spec *spec = sam_directions_get_spec(directions);
     uint32_t words[4];
-    if (spec->family == SAM_SKETCH) {
+    if (spec->choice.family == SAM_SKETCH) {
         sam_philox(words, spec->seed, sam_counter(i / 128, SAM_STREAM_SIGNS, probe.epoch));
-        uint64_t both = walk(spec, probe) & (i % ((uint64_t)1 << spec->log2_k));
+        uint64_t both = walk(spec, probe) & (i % ((uint64_t)1 << spec->choice.log2_k));
         return (bit(words, i % 128) + __builtin_popcountll(both)) % 2 == 0 ? 1.0f : -1.0f;
     }
-    uint64_t number = spec->log2_pool == 0 ? probe.number : walk(spec, probe);
+    uint64_t number = spec->choice.log2_pool == 0 ? probe.number : walk(spec, probe);
     sam_philox(words, spec->seed, sam_counter(number, SAM_STREAM_PROBE_SEEDS, probe.epoch));
-    uint64_t key = words[0] | (uint64_t)words[1] << 32, block = spec->family == SAM_DENSE_GAUSSIAN ? 16 : 128;
+    uint64_t key = words[0] | (uint64_t)words[1] << 32, block = spec->choice.family == SAM_DENSE_GAUSSIAN ? 16 : 128;
     sam_philox(words, key, sam_counter(i / block, SAM_STREAM_DIRECTION, 0));
     if (block == 128)
         return bit(words, i % 128) != 0 ? -1.0f : 1.0f;
@@ -313,7 +313,7 @@ static void a_state_is_exported_epoch_after_epoch(void **state)
         assert_int_equal(sam_directions_epochs(directions), 1);
         assert_true(sam_directions_move(directions, &late, 1));
         assert_int_equal(sam_directions_epochs(directions), 3);
-        bool one = SPECS[s].family != SAM_SKETCH;
+        bool one = SPECS[s].choice.family != SAM_SKETCH;
         assert_int_equal(sam_directions_state_count(directions), one ? each : 3 * each);
         int64_t *values = calloc((size_t)(3 * each), sizeof *values);
         sam_directions_state_get(directions, values);
@@ -366,7 +366,7 @@ static void sketch_probes_are_orthogonal_over_whole_turns_of_k(void **state)
     (void)state;
     const sam_directions_tensor tensor = {0, 10, 64};
     const sam_directions_spec spec = {
-        .family = SAM_SKETCH, .log2_k = 6, .seed = 3, .tensors = &tensor, .tensor_count = 1};
+        .choice.family = SAM_SKETCH, .choice.log2_k = 6, .seed = 3, .tensors = &tensor, .tensor_count = 1};
     sam_directions *directions = open(&spec);
     for (uint64_t a = 0; a < 64; a++)
         for (uint64_t b = 0; b <= a; b++) {
@@ -404,12 +404,12 @@ static void specs_out_of_range_are_refused(void **state)
 {
     (void)state;
     const sam_directions_spec bad[] = {
-        {.family = SAM_SKETCH, .log2_k = 5, TENSORS},
-        {.family = SAM_SKETCH, .log2_k = 27, TENSORS},
-        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = 1, TENSORS},
-        {.family = SAM_SKETCH, .log2_k = 10, .eta_log2 = -101, TENSORS},
-        {.family = SAM_DENSE_GAUSSIAN, .log2_pool = 63, TENSORS},
-        {.family = (sam_family)7, TENSORS},
+        {.choice.family = SAM_SKETCH, .choice.log2_k = 5, TENSORS},
+        {.choice.family = SAM_SKETCH, .choice.log2_k = 27, TENSORS},
+        {.choice.family = SAM_SKETCH, .choice.log2_k = 10, .eta_log2 = 1, TENSORS},
+        {.choice.family = SAM_SKETCH, .choice.log2_k = 10, .eta_log2 = -101, TENSORS},
+        {.choice.family = SAM_DENSE_GAUSSIAN, .choice.log2_pool = 63, TENSORS},
+        {.choice.family = (sam_family)7, TENSORS},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_null(sam_directions_new(&bad[i]));
@@ -428,10 +428,11 @@ static void tensors_that_do_not_follow_one_another_are_refused(void **state)
         {{0, 1, 5}, {5, (uint64_t)1 << 47, 2}},
     };
     for (size_t i = 0; i < sizeof BAD / sizeof BAD[0]; i++) {
-        const sam_directions_spec spec = {.family = SAM_SKETCH, .log2_k = 6, .tensors = BAD[i], .tensor_count = 2};
+        const sam_directions_spec spec = {
+            .choice.family = SAM_SKETCH, .choice.log2_k = 6, .tensors = BAD[i], .tensor_count = 2};
         assert_null(sam_directions_new(&spec));
     }
-    assert_null(sam_directions_new(&(sam_directions_spec){.family = SAM_SKETCH, .log2_k = 6}));
+    assert_null(sam_directions_new(&(sam_directions_spec){.choice.family = SAM_SKETCH, .choice.log2_k = 6}));
     sam_directions *directions = open(&SPECS[0]);
     assert_int_equal(sam_directions_parameters(directions), PARAMETERS);
     assert_ptr_not_equal(sam_directions_get_spec(directions)->tensors, THREE);

@@ -1,6 +1,6 @@
 /* The inside of libs/seed/directions: what a family implements.
  *
- * A family fills one table, and directions.c gives it a row. The state of an epoch is the family's own; directions.c
+ * A family fills one table, and has a row in directions.h. The state of an epoch is the family's own; directions.c
  * keeps one for each epoch that has begun, or one alone where a single state serves them all, and decides what is
  * allocated before anything moves, so that a move that has begun cannot fail.
  */
@@ -11,7 +11,6 @@
 #include "seed/numbering.h"
 
 typedef struct sam_direction_family {
-    const char *name;
     size_t width;   /* of an integer of the state, in bytes: 4 or 8 */
     bool sized;     /* |z| is not always 1 */
     bool one_state; /* of all epochs */
@@ -50,7 +49,9 @@ struct sam_directions {
     void **states;   /* [epochs], or [1] */
 };
 
-extern const sam_direction_family sam_family_sketch, sam_family_rademacher, sam_family_gaussian;
+#define SAM_FAMILY_DECLARED(constant, name) extern const sam_direction_family sam_family_##name;
+SAM_FAMILIES(SAM_FAMILY_DECLARED)
+#undef SAM_FAMILY_DECLARED
 
 /* As sam_directions_new, for a family that is not in the product's table; for tests. */
 sam_directions *sam_directions_new_of(const sam_direction_family *family, const sam_directions_spec *spec);

@@ -80,7 +80,7 @@ static void vectors_and_other_families_have_no_such_form(void **state)
     sam_directions *directions = open();
     assert_null(sam_directions_low_rank(directions, 0, 0));
     sam_directions_spec spec = SPEC;
-    spec.log2_k = 6;
+    spec.choice.log2_k = 6;
     sam_directions *sketch = sam_directions_new(&spec);
     assert_false(sam_directions_has_low_rank(sketch));
     assert_null(sam_directions_low_rank(sketch, 1, 0));

@@ -28,17 +28,17 @@ typedef struct sketch_state {
 
 static size_t size_of(const sam_directions *directions)
 {
-    return (size_t)1 << directions->spec.log2_k;
+    return (size_t)1 << directions->spec.choice.log2_k;
 }
 
 static bool sketch_spec_holds(const sam_directions_spec *spec)
 {
-    return spec->log2_k >= SAM_SKETCH_LOG2_K_MIN && spec->log2_k <= SAM_SKETCH_LOG2_K_MAX;
+    return spec->choice.log2_k >= SAM_SKETCH_LOG2_K_MIN && spec->choice.log2_k <= SAM_SKETCH_LOG2_K_MAX;
 }
 
 static unsigned sketch_log2_size(const sam_directions_spec *spec)
 {
-    return spec->log2_k;
+    return spec->choice.log2_k;
 }
 
 static uint64_t sketch_count(const sam_directions *directions)
@@ -105,8 +105,8 @@ static void move_each(const sam_directions *directions, sketch_state *state, con
 {
     sam_direction_walk walk = {0};
     for (size_t m = 0; m < count; m++)
-        sam_walsh_add(state->f, directions->spec.log2_k, sam_direction_index(&walk, directions, moves[m].direction),
-                      negated(moves[m].amount));
+        sam_walsh_add(state->f, directions->spec.choice.log2_k,
+                      sam_direction_index(&walk, directions, moves[m].direction), negated(moves[m].amount));
 }
 
 static void move_by_transform(const sam_directions *directions, sketch_state *state, const sam_move *moves,
@@ -118,7 +118,7 @@ static void move_by_transform(const sam_directions *directions, sketch_state *st
         uint64_t k = sam_direction_index(&walk, directions, moves[m].direction);
         sum[k] = (int64_t)((uint64_t)sum[k] - (uint64_t)moves[m].amount);
     }
-    sam_walsh_transform(sum, directions->spec.log2_k);
+    sam_walsh_transform(sum, directions->spec.choice.log2_k);
     for (size_t j = 0; j < size_of(directions); j++)
         state->f[j] = (int64_t)((uint64_t)state->f[j] + (uint64_t)sum[j]);
 }
@@ -244,7 +244,6 @@ static void sketch_row(const sam_directions *directions, const sam_direction *pr
 }
 
 const sam_direction_family sam_family_sketch = {
-    .name = "sketch",
     .width = sizeof(int64_t),
     .sums_fit = true,
     .spec_holds = sketch_spec_holds,

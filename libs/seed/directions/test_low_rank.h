@@ -250,7 +250,6 @@ static inline void test_low_rank_probe_core(const sam_directions *directions, co
 }
 
 static const sam_direction_family test_low_rank_family = {
-    .name = "low rank, for tests",
     .width = sizeof(int64_t),
     .sized = true,
     .spec_holds = test_low_rank_spec_holds,

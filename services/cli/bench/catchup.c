@@ -139,8 +139,8 @@ static sam_status open_all(work *w, sam_error *err)
     cli_bench_manifest(&w->manifest, w->material.model, w->args.blocks);
     w->manifest.slots = SLOTS;
     w->manifest.rounds = (w->args.records + SLOTS - 1) / SLOTS;
-    w->manifest.family = w->args.family;
-    w->manifest.log2_k = sam_default_log2_k(w->args.records);
+    w->manifest.directions.family = w->args.family;
+    w->manifest.directions.log2_k = sam_default_log2_k(w->args.records);
     status = sam_trained_tensors_find(&w->trained, w->material.model, &w->manifest.trainable, err);
     if (status == SAM_OK)
         status = sam_replica_new(&w->replica, w->material.model, &w->manifest, err);
@@ -255,7 +255,7 @@ static sam_status measure(work *w, sam_error *err)
     form_weights(w);
     double weights_s = seconds_since(began);
     double moved = (double)w->trained.parameters * SLOTS * (double)w->manifest.rounds;
-    bool sketch = w->manifest.family == SAM_SKETCH;
+    bool sketch = w->manifest.directions.family == SAM_SKETCH;
     if (sketch)
         status = seek(w, &seek_s, err);
     if (status != SAM_OK)

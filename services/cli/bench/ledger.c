@@ -128,7 +128,7 @@ static sam_status create_run(stage *s, sam_error *err)
                                 .epsilon_log2 = -9,
                                 .epsilon_units = 3,
                                 .quantum_log2 = -8,
-                                .log2_k = 20,
+                                .directions.log2_k = 20,
                                 .eta_log2 = -30,
                                 .trainable = {.end_block = 1},
                                 .size = {.rate = 1, .clip = 1024, .scale = {.kind = SAM_SCALE_FIXED, .rms = 256}},

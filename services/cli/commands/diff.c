@@ -97,8 +97,8 @@ static void measure(distance *d, const int64_t *a, const int64_t *b)
 
 static bool same_directions(const sam_manifest *a, const sam_manifest *b)
 {
-    return sam_digest_equal(&a->base, &b->base) && a->seed == b->seed && a->family == b->family &&
-           a->log2_k == b->log2_k && a->log2_pool == b->log2_pool && a->eta_log2 == b->eta_log2 &&
+    return sam_digest_equal(&a->base, &b->base) && a->seed == b->seed && a->eta_log2 == b->eta_log2 &&
+           memcmp(&a->directions, &b->directions, sizeof a->directions) == 0 && a->epoch_rounds == b->epoch_rounds &&
            a->trainable.first_block == b->trainable.first_block && a->trainable.end_block == b->trainable.end_block &&
            a->trainable.norms == b->trainable.norms && a->trainable.embeddings == b->trainable.embeddings &&
            a->trainable.final_norm == b->trainable.final_norm;

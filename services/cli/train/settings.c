@@ -15,6 +15,7 @@
 
 #define CHOICE(constant, name) "|" #name
 #define OBJECTIVES             (&SAM_OBJECTIVES(CHOICE)[1])
+#define FAMILIES               (&SAM_FAMILIES(CHOICE)[1])
 
 /* ---- parsing ---- */
 
@@ -104,8 +105,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"blocks", SAM_OPTION_COUNT, &set->blocks, "N", "how many of the top blocks train; 0: the default"},
         {"rate", SAM_OPTION_NUMBER, &set->rate, "X", "how far one probe moves the weights; 0: the default"},
         {"epsilon", SAM_OPTION_NUMBER, &set->epsilon, "X", "size of a perturbation; 0: the default"},
-        {"directions", SAM_OPTION_CHOICE, &set->family, "sketch|rademacher|gaussian",
-         "family of directions that probes move along"},
+        {"directions", SAM_OPTION_CHOICE, &set->family, FAMILIES, "family of directions that probes move along"},
         {"estimator", SAM_OPTION_CHOICE, &set->estimator, "two-point|one-sided", "two forwards a probe, or one"},
         {"objective", SAM_OPTION_CHOICE, &set->objective, OBJECTIVES,
          "what is trained: to choose an option, or to write it"},
@@ -181,7 +181,7 @@ static void set_counts(sam_manifest *draft, const cli_settings *set)
         draft->batch = (uint32_t)set->batch;
     if (set->lease_ms > 0)
         draft->lease_ms = (uint32_t)set->lease_ms;
-    draft->log2_k = sam_default_log2_k(draft->rounds * draft->slots * draft->probes);
+    draft->directions.log2_k = sam_default_log2_k(draft->rounds * draft->slots * draft->probes);
     if (set->eval_every != UNSAID)
         draft->evaluation.every = set->eval_every < UINT32_MAX ? (uint32_t)set->eval_every : UINT32_MAX;
 }
@@ -224,7 +224,7 @@ sam_status cli_settings_manifest(const cli_settings *set, const cli_material *ma
     draft.dev = *sam_dataset_digest(material->data[CLI_DEV]);
     draft.seed = set->seed;
     draft.estimator = set->estimator;
-    draft.family = set->family;
+    draft.directions.family = set->family;
     set_counts(&draft, set);
     if (set->epsilon > 0)
         set_epsilon(&draft, set->epsilon);
