@@ -112,9 +112,19 @@ void *sam_field_member_of(sam_manifest *manifest, size_t offset)
     return (unsigned char *)manifest + offset;
 }
 
+static unsigned mode_number(const sam_mode *mode)
+{
+    unsigned number = 0;
+    while (number < SAM_MODE_COUNT && sam_modes()[number] != mode)
+        number++;
+    return number;
+}
+
 unsigned sam_field_choice(const sam_manifest *manifest, size_t offset)
 {
     unsigned value;
+    if (offset == AT(mode))
+        return mode_number(manifest->mode);
     memcpy(&value, sam_field_member(manifest, offset), sizeof value);
     return value;
 }

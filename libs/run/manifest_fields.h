@@ -40,7 +40,7 @@ typedef struct sam_field {
     int64_t least;
     uint64_t most;
     const char *const *choices; /* FIELD_CHOICE: names by value, NULL at the end */
-    size_t when;    /* offset of a choice above it in the table; it is there only where that choice is ... */
+    size_t when;    /* offset of a choice (or of the mode) above it in the table; it is there only where that is ... */
     unsigned among; /* ... among these bits; 0: always; SAM_FIELD_OPTIONAL: where it is given */
 } sam_field;
 

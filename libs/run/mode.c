@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-static const sam_mode *const MODES[] = {&sam_mode_sync, NULL};
+#define MODE(constant, name) [SAM_MODE_##constant] = &sam_mode_##name,
+static const sam_mode *const MODES[SAM_MODE_COUNT + 1] = {SAM_MODES(MODE)};
 
 const sam_mode *const *sam_modes(void)
 {

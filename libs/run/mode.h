@@ -8,8 +8,8 @@
  *         return;
  *     sam_plan_free(&plan);
  *
- * To add one: mode_NAME.c with its row, the row in mode.c, its test and its page (docs/extending.md). Nothing else asks
- * which mode a run has. Thread safety: rows are constants; a plan belongs to its owner.
+ * A new one is a row below and a file (docs/extending.md). Nothing else asks which mode a run has. Thread safety: rows
+ * are constants; a plan belongs to its owner.
  */
 #ifndef SAM_RUN_MODE_H
 #define SAM_RUN_MODE_H
@@ -24,6 +24,14 @@
 #include <stdint.h>
 
 struct sam_manifest;
+
+/* A row for each mode: it makes the constant SAM_MODE_SYNC, by which fields of the manifest say that they belong to it,
+ * and a place in the table for sam_mode_sync, which says what the mode does. */
+#define SAM_MODES(ROW) ROW(SYNC, sync)
+
+#define SAM_MODE_CONSTANT(constant, name) SAM_MODE_##constant,
+typedef enum sam_mode_number { SAM_MODES(SAM_MODE_CONSTANT) SAM_MODE_COUNT } sam_mode_number;
+#undef SAM_MODE_CONSTANT
 
 /* What becomes of a place whose time is over. */
 typedef enum sam_on_expiry {
@@ -74,10 +82,12 @@ typedef struct sam_mode {
     sam_step (*number)(const struct sam_manifest *manifest, uint64_t round, uint32_t place, uint32_t step);
 } sam_mode;
 
-extern const sam_mode sam_mode_sync;
+#define SAM_MODE_DECLARED(constant, name) extern const sam_mode sam_mode_##name;
+SAM_MODES(SAM_MODE_DECLARED)
+#undef SAM_MODE_DECLARED
 
 const sam_mode *sam_mode_named(const char *name); /* NULL: not built */
-const sam_mode *const *sam_modes(void);           /* all that are built, NULL at the end */
+const sam_mode *const *sam_modes(void);           /* all that are built, by number; NULL at the end */
 
 void sam_plan_add(sam_plan *plan, const sam_plan_item *item);
 /* The places of round `round`; none beyond the run's last round. */
