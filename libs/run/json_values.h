@@ -2,7 +2,6 @@
  *
  *     sam_digest digest;
  *     uint64_t rounds;
- *     const json_t *base = json_object_get(value, "base"), *last = json_object_get(value, "rounds");
  *     if (!sam_json_digest(base, &digest) || !sam_json_decimal(last, 1, 1000, &rounds))
  *         return;
  *

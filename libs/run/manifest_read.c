@@ -200,6 +200,8 @@ static sam_status check_together(const sam_manifest *manifest, sam_error *err)
     if (manifest->estimator == SAM_ONE_SIDED && manifest->probes < 2)
         return sam_fail(err, SAM_INVALID, "probes: must be at least 2 where the estimator is \"one-sided\", and is %u",
                         manifest->probes);
+    if ((sam_u128)manifest->rounds * manifest->slots * manifest->batch > (uint64_t)1 << 63)
+        return sam_fail(err, SAM_INVALID, "rounds: rounds * slots * batch must be at most 2^63");
     if (manifest->epoch_rounds > 0 && (manifest->rounds - 1) / manifest->epoch_rounds >= SAM_EPOCHS_MAX)
         return sam_fail(err, SAM_INVALID,
                         "directions.epoch_rounds: must be at least rounds / %u, so that a run has at most %u epochs",
