@@ -44,9 +44,10 @@ def random_code(rng):
 
 
 def random_rounds(rng):
+    empty = rng.randrange(3, ROUNDS)
     return [[samara_formats.LogRecord(r, place, rng.randint(1, 4), 1, rng.choice((-1, rng.randint(0, 900))),
                                       bytes(random_code(rng) for _ in range(PROBES)))
-             for place in range(SLOTS) if rng.random() < 0.8] for r in range(ROUNDS)]
+             for place in range(SLOTS) if rng.random() < 0.8 and r != empty] for r in range(ROUNDS)]
 
 
 def log_of(manifest, rounds):
