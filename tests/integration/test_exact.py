@@ -1,5 +1,5 @@
-"""Any log leads the programs and the second implementation (tests/exact) to the same state and the same weights: guards,
-scales, schedules, lag, epochs, families, places that nobody filled, records taken out. Needs $SAMARA_BIN."""
+"""Any log leads the programs and the second implementation (tests/exact) to the same state and the same weights:
+guards, scales, schedules, lag, epochs, families, places that nobody filled, records taken out. Needs $SAMARA_BIN."""
 
 import json
 import pathlib
@@ -23,7 +23,8 @@ FAMILIES = [{"family": "sketch", "log2_k": 6}, {"family": "rademacher", "log2_po
 
 def random_manifest(rng, number, like):
     """Small steps of a run of its own, on the files of the run `like`."""
-    rules = {"scale": [{"kind": "fixed", "rms": 1 << 17}, {"kind": "running", "shift": 2}, {"kind": "first", "window": 3}],
+    rules = {"scale": [{"kind": "fixed", "rms": 1 << 17}, {"kind": "running", "shift": 2},
+                       {"kind": "first", "window": 3}],
              "guard": [{"clip": 600, "kind": "clip"}, {"clip": 900, "kind": "trimmed", "trim": 64},
                        {"cap": 300, "clip": 1200, "kind": "median"}]}
     directions = dict(FAMILIES[number % 3])
