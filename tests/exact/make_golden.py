@@ -4,8 +4,8 @@
     tests/exact/make_golden.py            # writes
     tests/exact/make_golden.py --check    # compares with the file in the tree; exit status 1 where they differ
 
-A run's settings are the fields of a manifest. What may pass 2^53 or is a bit pattern stands as hexadecimal text (amounts
-aside), 64-bit settings as decimal text, as in a manifest; codes are two digits each.
+A run's settings are the fields of a manifest, with 64-bit integers as decimal text. Elsewhere what may pass 2^53 or is
+a bit pattern stands as hexadecimal text, but for amounts; codes are two digits each.
 """
 
 import hashlib
@@ -157,7 +157,8 @@ def scale_rule(chance, kind):
 
 def guard_rule(chance, kind):
     clip = chance.choice((256, 300, 700, 1 << 24))
-    return {"clip": {"clip": clip, "kind": kind}, "trimmed": {"clip": clip, "kind": kind, "trim": chance.choice((70, 128))},
+    return {"clip": {"clip": clip, "kind": kind},
+            "trimmed": {"clip": clip, "kind": kind, "trim": chance.choice((70, 128))},
             "median": {"cap": chance.choice((256, 290, 600)), "clip": clip, "kind": kind}}[kind]
 
 
@@ -254,7 +255,8 @@ def golden():
     chance = random.Random(20240229)  # Python promises the same sequence for the methods used here
     return {"about": "Written by tests/exact/make_golden.py; the page is docs/formats/exact-zone.md.",
             "philox": philox_vectors(), "code": code_vectors(chance), "schedules": schedule_vectors(),
-            "numbering": numbering_vectors(), "directions": direction_vectors(), "runs": run_vectors(chance), "samplers": sampler_vectors(chance),
+            "numbering": numbering_vectors(), "directions": direction_vectors(), "runs": run_vectors(chance),
+            "samplers": sampler_vectors(chance),
             "blake2b_256": digest_vectors()}
 
 

@@ -318,7 +318,7 @@ def digest_of(integers, bits=64):
 
 
 def mean_of(states):
-    """Of the integers of several states, as integers; halves go up. An epoch that a state has not reached counts as 0."""
+    """Of the integers of several states; halves go up. An epoch that a state has not reached counts as 0."""
     n = len(states)
     return [(2 * sum(values) + n) // (2 * n) for values in zip_longest(*states, fillvalue=0)]
 
@@ -433,7 +433,7 @@ class Record(NamedTuple):
 
 
 class Run:
-    """Rounds of records become moves, and a state. `manifest`: its parsed JSON; the fields of sections 2, 4, 5 suffice."""
+    """Rounds of records become moves, and a state. `manifest`: its parsed JSON; sections 2, 4, 5 read a part."""
 
     def __init__(self, manifest, parameters=0):
         self.manifest = manifest

@@ -1,5 +1,5 @@
-"""Any log leads the programs and the second implementation (tests/exact) to the same state and the same weights: guards,
-scales, schedules, lag, epochs, families, places that nobody filled, records taken out. Needs $SAMARA_BIN."""
+"""Any log leads the programs and the second implementation (tests/exact) to the same state and the same weights:
+guards, scales, schedules, lag, epochs, families, places that nobody filled, records taken out. Needs $SAMARA_BIN."""
 
 import json
 import pathlib
@@ -23,7 +23,8 @@ FAMILIES = [{"family": "sketch", "log2_k": 6}, {"family": "rademacher", "log2_po
 
 def random_manifest(rng, number, like):
     """Small steps of a run of its own, on the files of the run `like`."""
-    rules = {"scale": [{"kind": "fixed", "rms": 1 << 17}, {"kind": "running", "shift": 2}, {"kind": "first", "window": 3}],
+    rules = {"scale": [{"kind": "fixed", "rms": 1 << 17}, {"kind": "running", "shift": 2},
+                       {"kind": "first", "window": 3}],
              "guard": [{"clip": 600, "kind": "clip"}, {"clip": 900, "kind": "trimmed", "trim": 64},
                        {"cap": 300, "clip": 1200, "kind": "median"}]}
     directions = dict(FAMILIES[number % 3])
@@ -44,9 +45,10 @@ def random_code(rng):
 
 
 def random_rounds(rng):
+    empty = rng.randrange(3, ROUNDS)
     return [[samara_formats.LogRecord(r, place, rng.randint(1, 4), 1, rng.choice((-1, rng.randint(0, 900))),
                                       bytes(random_code(rng) for _ in range(PROBES)))
-             for place in range(SLOTS) if rng.random() < 0.8] for r in range(ROUNDS)]
+             for place in range(SLOTS) if rng.random() < 0.8 and r != empty] for r in range(ROUNDS)]
 
 
 def log_of(manifest, rounds):
