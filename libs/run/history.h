@@ -7,7 +7,7 @@
  *     uint64_t shared = sam_history_shared(a, b);                      // rounds with the same records
  *
  * A fork's log holds its past itself, so whatever reads logs reads forks; see run/parent.h. What decides how far a
- * record of the past moves (directions, seed, rate, schedule, normaliser, guard) stays the parent's; what only decides
+ * record of the past moves (directions, seed, rate, lag, schedule, scale, guard) stays the parent's; what only decides
  * how later codes come about may change. Pure functions.
  */
 #ifndef SAM_RUN_HISTORY_H

@@ -95,7 +95,7 @@ static void chain_of(sam_digest *chain, const sam_digest *previous, const uint8_
 /* What neighbouring records mostly have in common: told once for a run of them. */
 typedef struct head {
     uint64_t late;
-    int64_t step; /* of the place, from the one that comes next */
+    uint64_t step; /* of the place, from the one that comes next: places ascend within an origin */
     uint32_t weight, code_count;
 } head;
 
@@ -105,9 +105,9 @@ static bool same_head(const head *a, const head *b)
 }
 
 /* The place that comes next after record i - 1, for a record of this origin. */
-static int64_t next_place(const sam_round *round, size_t i, uint64_t origin)
+static uint64_t next_place(const sam_round *round, size_t i, uint64_t origin)
 {
-    return i == 0 || round->records[i - 1].round != origin ? 0 : (int64_t)round->records[i - 1].place + 1;
+    return i == 0 || round->records[i - 1].round != origin ? 0 : (uint64_t)round->records[i - 1].place + 1;
 }
 
 static head head_of(const sam_round *round, size_t i)
@@ -128,7 +128,7 @@ static void put_heads(sam_buffer *out, const sam_round *round)
         }
         sam_put_varint(out, next - i - 1);
         sam_put_varint(out, first.late);
-        sam_put_zigzag(out, first.step);
+        sam_put_varint(out, first.step);
         sam_put_varint(out, first.weight);
         sam_put_varint(out, first.code_count);
     }
@@ -239,11 +239,10 @@ static sam_status corrupt(const sam_round *round, const sam_reader *in, sam_erro
 
 static head get_head(sam_reader *in)
 {
-    head made = {.late = sam_get_varint(in), .step = sam_get_zigzag(in)};
+    head made = {.late = sam_get_varint(in), .step = sam_get_varint(in)};
     made.weight = sam_get_varint32(in);
     made.code_count = sam_get_varint32(in);
-    if (made.step > UINT32_MAX || made.step < -(int64_t)UINT32_MAX)
-        in->failed = true;
+    in->failed = in->failed || made.step > UINT32_MAX;
     return made;
 }
 
@@ -254,11 +253,11 @@ static bool take_head(sam_round *round, size_t i, const head *of)
     if (of->late > round->number)
         return false;
     record->round = round->number - of->late;
-    int64_t place = next_place(round, i, record->round) + of->step;
+    uint64_t place = next_place(round, i, record->round) + of->step;
     record->place = (uint32_t)place;
     record->weight = of->weight;
     record->code_count = of->code_count;
-    return place >= 0 && place <= UINT32_MAX;
+    return place <= UINT32_MAX;
 }
 
 /* Each run of heads as long as it can be, so that a round has one spelling. */

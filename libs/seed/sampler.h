@@ -1,4 +1,4 @@
-/* Which examples a slot's minibatch holds: a function of (seed, round, slot), the same on every machine.
+/* Which examples a slot's minibatch holds: a function of (seed, minibatch number), the same on every machine.
  *
  *     const uint32_t classes[] = {0, 1, 1, 0, 1};                      // of five examples; NULL: all are of one class
  *     sam_sampler *sampler = sam_sampler_new(7, classes, 5, 2);        // seed 7, two classes
@@ -6,7 +6,7 @@
  *     sam_sampler_batch(sampler, 41, 16, batch);                       // the 41st minibatch: which examples are in it
  *     sam_sampler_free(sampler);
  *
- * Every class is gone through in an order shuffled anew for each epoch; with several classes a minibatch holds them
+ * Every class is gone through in an order shuffled anew for each pass; with several classes a minibatch holds them
  * in equal numbers. exact-zone.md section 6. A sampler remembers the shuffles in use: it belongs to one thread.
  */
 #ifndef SAM_SEED_SAMPLER_H
@@ -22,7 +22,7 @@ typedef struct sam_sampler sam_sampler;
 sam_sampler *sam_sampler_new(uint64_t seed, const uint32_t *classes, size_t count, uint32_t class_count);
 void sam_sampler_free(sam_sampler *sampler);
 
-/* Examples of the minibatch with this number (round * slots + slot). */
+/* Examples of the minibatch with this number (seed/numbering.h). */
 void sam_sampler_batch(sam_sampler *sampler, uint64_t number, size_t size, uint32_t *examples);
 
 #endif

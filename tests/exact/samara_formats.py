@@ -212,7 +212,7 @@ def parse_reply(body):
 def parse_records(reader, number):
     count, heads, before = reader.varint(), [], None
     while len(heads) < count:
-        more, late, step, weight, codes = (reader.varint(), reader.varint(), reader.zigzag(), reader.varint(),
+        more, late, step, weight, codes = (reader.varint(), reader.varint(), reader.varint(), reader.varint(),
                                            reader.varint())
         for _ in range(more + 1):
             place = step + (before[1] + 1 if before and before[0] == number - late else 0)
@@ -238,7 +238,7 @@ def encode_heads(number, records):
     while at < len(heads):
         same = next((i for i in range(at, len(heads)) if heads[i] != heads[at]), len(heads)) - at
         late, step, weight, codes = heads[at]
-        out += varint(same - 1) + varint(late) + zigzag(step) + varint(weight) + varint(codes)
+        out += varint(same - 1) + varint(late) + varint(step) + varint(weight) + varint(codes)
         at += same
     return out
 

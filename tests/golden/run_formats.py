@@ -69,7 +69,7 @@ def heads(number, records):
     for i, record in enumerate(records):
         if i and record.origin != records[i - 1].origin:
             next_place = 0
-        yield (varint(number - record.origin) + difference(record.place, next_place) + varint(record.weight)
+        yield (varint(number - record.origin) + varint(record.place - next_place) + varint(record.weight)
                + varint(len(record.codes)))
         next_place = record.place + 1
 
