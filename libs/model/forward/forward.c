@@ -102,9 +102,10 @@ void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *o
     form(engine, &engine->rooms[0], engine->pass->weights, tensor, 0, 1, memory, out);
 }
 
-/* A tile's rows of each variant of a source, narrowed: a few at a time pass through the first-level cache as floats. */
+/* A tile's rows of each variant of a source, narrowed, one variant after the other: a few rows at a time pass through
+ * the first-level cache as floats. */
 static void form_narrow(const sam_engine *engine, const sam_thread_room *room, const sam_weight_source *weights,
-                        size_t tensor, uint64_t row, uint64_t rows, const void *out[])
+                        size_t tensor, uint64_t row, uint64_t rows)
 {
     const sam_kernels *kernels = engine->kernels;
     size_t k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
@@ -117,33 +118,29 @@ static void form_narrow(const sam_engine *engine, const sam_thread_room *room, c
         for (unsigned v = 0; v < weights->variants; v++)
             kernels->narrow(formed[v], count, k, (char *)room->narrow + v * bytes + kernels->narrow_bytes(done, k));
     }
-    for (unsigned v = 0; v < weights->variants; v++)
-        out[v] = (const char *)room->narrow + v * bytes;
 }
 
 void sam_forward_form_tile(const sam_engine *engine, const sam_thread_room *room, size_t slot, size_t tensor,
                            uint64_t row, uint64_t rows, sam_tile *tile)
 {
-    const sam_low_rank *low = &engine->low_rank[slot];
-    tile->low_rank = low;
-    tile->rows = (size_t)rows;
-    tile->k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
-    if (low->rank == 0) {
-        form_narrow(engine, room, engine->pass->weights, tensor, row, rows, tile->weights);
-        return;
-    }
+    const sam_low_rank_part *low = &engine->low_rank[slot];
     const sam_weight_source base = sam_model_source(engine->model);
-    form_narrow(engine, room, &base, tensor, row, rows, tile->weights);
-    for (unsigned v = 1; v < engine->variants; v++)
-        tile->weights[v] = tile->weights[0];
-    sam_low_rank_narrow_u(engine, room, low, row, rows);
+    const size_t k = (size_t)sam_model_tensor_at(engine->model, tensor)->columns;
+    *tile = (sam_tile){.low_rank = low, .rows = (size_t)rows, .k = k, .weights = room->narrow};
+    if (low->rank == 0) {
+        form_narrow(engine, room, engine->pass->weights, tensor, row, rows);
+        tile->next = engine->kernels->narrow_bytes(tile->rows, k);
+    } else {
+        form_narrow(engine, room, &base, tensor, row, rows);
+        sam_low_rank_narrow_u(engine, room, low, row, rows);
+    }
 }
 
 void sam_forward_multiply_tile(const sam_engine *engine, const sam_thread_room *room, const sam_tile *tile,
                                unsigned variant, size_t columns, float *y, size_t stride)
 {
-    engine->kernels->multiply(tile->weights[variant], tile->rows, tile->k, engine->streams[variant].packed, columns, y,
-                              stride);
+    engine->kernels->multiply(tile->weights + variant * tile->next, tile->rows, tile->k,
+                              engine->streams[variant].packed, columns, y, stride);
     if (tile->low_rank->rank > 0)
         sam_low_rank_add(engine, room, tile->low_rank, variant, tile->rows, columns, y, stride);
 }

@@ -66,13 +66,13 @@ typedef struct sam_room {
 } sam_room;
 
 /* The low-rank part of one product of a step. */
-typedef struct sam_low_rank {
+typedef struct sam_low_rank_part {
     sam_low_rank_term terms[SAM_TERMS];
     size_t count, rank;   /* rank: of all terms together; 0: each variant's rows are formed instead */
     size_t width, shares; /* columns of a share, and how many there are */
     void *v;              /* V^T of the terms, [rank][k], narrowed */
     void *mixed;          /* C V^T x, [variants][shares] of [rank][width], packed */
-} sam_low_rank;
+} sam_low_rank_part;
 
 struct sam_engine {
     const sam_model *model;
@@ -89,7 +89,7 @@ struct sam_engine {
     float *cosine, *sine;           /* [head_size / 2][stride] of all columns */
     float *live_cosine, *live_sine; /* of the live ones */
     float *vectors;                 /* [SAM_PRODUCTS][variants][vector_floats]: norms and biases of a step */
-    sam_low_rank low_rank[SAM_PRODUCTS];
+    sam_low_rank_part low_rank[SAM_PRODUCTS];
 
     /* the present run */
     const sam_pass *pass;
@@ -173,9 +173,10 @@ void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, siz
 /* Rows of a product's matrix in a thread's room, ready to be multiplied: every variant's, or where the rest is low-rank
  * the model's own for all. */
 typedef struct sam_tile {
-    const sam_low_rank *low_rank;
+    const sam_low_rank_part *low_rank;
     size_t rows, k;
-    const void *weights[SAM_VARIANTS_MAX];
+    const char *weights; /* [rows][k], narrowed, of variant 0 */
+    size_t next;         /* bytes to those of the next variant; 0: all have the same */
 } sam_tile;
 
 /* How many copies of a matrix a tile of `count` prepared products holds: one where all are low-rank. */
@@ -194,9 +195,9 @@ size_t sam_low_rank_most(const sam_model *model, const sam_weight_source *weight
 /* For the products that follow of the packed x, `count` at most SAM_PRODUCTS: their terms, and C V^T x of each. */
 void sam_low_rank_prepare(sam_engine *engine, const sam_product *products, size_t count, size_t columns);
 /* Rows of U into the thread's room, for sam_low_rank_add of every variant: y[rows][stride] += U C V^T x. */
-void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, uint64_t row,
-                           uint64_t rows);
-void sam_low_rank_add(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, unsigned variant,
-                      size_t rows, size_t columns, float *y, size_t stride);
+void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank_part *low,
+                           uint64_t row, uint64_t rows);
+void sam_low_rank_add(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank_part *low,
+                      unsigned variant, size_t rows, size_t columns, float *y, size_t stride);
 
 #endif

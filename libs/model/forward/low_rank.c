@@ -18,7 +18,7 @@ typedef struct low_rank_context {
     size_t columns, shares;
 } low_rank_context;
 
-static size_t rank_of(const sam_weight_source *weights, size_t tensor, sam_low_rank *low)
+static size_t rank_of(const sam_weight_source *weights, size_t tensor, sam_low_rank_part *low)
 {
     low->count = low->rank = 0;
     if (weights->low_rank == NULL)
@@ -34,7 +34,7 @@ size_t sam_low_rank_most(const sam_model *model, const sam_weight_source *weight
 {
     size_t most = 0;
     for (size_t i = 0; weights->low_rank != NULL && i < sam_model_tensor_count(model); i++) {
-        sam_low_rank low;
+        sam_low_rank_part low;
         const size_t rank = sam_model_tensor_at(model, i)->rank == 2 ? rank_of(weights, i, &low) : 0;
         most = rank > most ? rank : most;
     }
@@ -42,7 +42,7 @@ size_t sam_low_rank_most(const sam_model *model, const sam_weight_source *weight
 }
 
 /* Row `j` of V^T, of all terms one below the other. */
-static void narrow_row(const sam_engine *engine, sam_low_rank *low, size_t k, size_t j, float *row)
+static void narrow_row(const sam_engine *engine, sam_low_rank_part *low, size_t k, size_t j, float *row)
 {
     const sam_kernels *kernels = engine->kernels;
     void *to = (char *)low->v + kernels->narrow_bytes(j, k);
@@ -65,13 +65,13 @@ static void narrow_task(void *argument, size_t index, unsigned thread)
     narrow_row(engine, &engine->low_rank[p], k, index, engine->rooms[thread].rows);
 }
 
-static char *mixed_share(const sam_engine *engine, const sam_low_rank *low, unsigned variant, size_t share)
+static char *mixed_share(const sam_engine *engine, const sam_low_rank_part *low, unsigned variant, size_t share)
 {
     const size_t bytes = engine->kernels->packed_bytes(low->rank, low->width);
     return (char *)low->mixed + (variant * low->shares + share) * bytes;
 }
 
-static size_t width_of_share(const sam_low_rank *low, size_t share, size_t columns)
+static size_t width_of_share(const sam_low_rank_part *low, size_t share, size_t columns)
 {
     const size_t left = columns - share * low->width;
     return left < low->width ? left : low->width;
@@ -85,7 +85,7 @@ static void mix_task(void *argument, size_t index, unsigned thread)
     const sam_kernels *kernels = engine->kernels;
     const size_t share = index % context->shares, v = index / context->shares % engine->variants;
     const size_t p = index / context->shares / engine->variants;
-    const sam_low_rank *low = &engine->low_rank[p];
+    const sam_low_rank_part *low = &engine->low_rank[p];
     if (low->rank == 0)
         return;
     const size_t k = (size_t)sam_model_tensor_at(engine->model, context->products[p].tensor)->columns;
@@ -115,8 +115,8 @@ void sam_low_rank_prepare(sam_engine *engine, const sam_product *products, size_
     sam_forward_share(engine, SAM_PHASE_PRODUCTS, count * engine->variants * context.shares, mix_task, &context);
 }
 
-void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, uint64_t row,
-                           uint64_t rows)
+void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank_part *low,
+                           uint64_t row, uint64_t rows)
 {
     const sam_kernels *kernels = engine->kernels;
     for (uint64_t r = 0; r < rows; r++) {
@@ -127,8 +127,8 @@ void sam_low_rank_narrow_u(const sam_engine *engine, const sam_thread_room *room
     }
 }
 
-void sam_low_rank_add(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank *low, unsigned variant,
-                      size_t rows, size_t columns, float *y, size_t stride)
+void sam_low_rank_add(const sam_engine *engine, const sam_thread_room *room, const sam_low_rank_part *low,
+                      unsigned variant, size_t rows, size_t columns, float *y, size_t stride)
 {
     const sam_kernels *kernels = engine->kernels;
     const size_t part_stride = low->width + SAM_COLUMNS_SLACK;

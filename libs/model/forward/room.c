@@ -105,7 +105,7 @@ void sam_forward_free_room(sam_engine *engine)
     for (size_t p = 0; p < SAM_PRODUCTS; p++) {
         sam_free(engine->low_rank[p].v);
         sam_free(engine->low_rank[p].mixed);
-        engine->low_rank[p] = (sam_low_rank){0};
+        engine->low_rank[p] = (sam_low_rank_part){0};
     }
     float **const others[] = {&engine->cosine, &engine->sine, &engine->live_cosine, &engine->live_sine,
                               &engine->vectors};
