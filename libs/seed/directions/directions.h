@@ -76,8 +76,7 @@ typedef struct sam_directions sam_directions;
 sam_directions *sam_directions_new(const sam_directions_spec *spec);
 void sam_directions_free(sam_directions *directions); /* NULL is fine */
 const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions);
-uint64_t sam_directions_parameters(const sam_directions *directions); /* of all its tensors */
-void sam_directions_reset(sam_directions *directions);                /* the state of a run's start */
+void sam_directions_reset(sam_directions *directions); /* the state of a run's start */
 
 /* Epochs [0, count) have begun. Setting opens the states of those that had not, at zero, and drops the states of those
  * from `count` on, whose moves the caller has taken back. False when memory is out or there are more than
@@ -133,8 +132,5 @@ void sam_directions_state_set(sam_directions *directions, const int64_t *values)
 
 /* May a sum of many states of a run be formed in the state's own integers, by moving the sums of their amounts? */
 bool sam_directions_sums_fit(const sam_directions *directions);
-
-/* How many directions an epoch has, as sam_walk_at wants it; 0: as many as there are numbers, and nothing walks. */
-unsigned sam_directions_log2_size(const sam_directions_spec *spec);
 
 #endif

@@ -18,7 +18,7 @@ typedef struct sam_direction_family {
     bool sums_fit;  /* sam_directions_sums_fit */
 
     bool (*spec_holds)(const sam_directions_spec *spec);             /* is what is the family's alone within range? */
-    unsigned (*log2_size)(const sam_directions_spec *spec);          /* sam_directions_log2_size */
+    unsigned (*log2_size)(const sam_directions_spec *spec);          /* of directions in an epoch, for the walk */
     uint64_t (*count)(const sam_directions *directions);             /* integers of one state */
     void *(*open)(const sam_directions *directions, uint32_t epoch); /* a state, all zero; NULL: memory is out */
     void (*close)(void *state);                                      /* NULL is fine */

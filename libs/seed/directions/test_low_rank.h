@@ -1,6 +1,8 @@
 /* A family of directions for tests: every matrix moves within U V^T of rank 2, so that the seam for such families has
  * one that uses it. Not in the product's table.
  *
+ *     const sam_directions_tensor matrix = {.start = 0, .rows = 4, .columns = 6};
+ *     const sam_directions_spec spec = {.seed = 7, .tensors = &matrix, .tensor_count = 1};
  *     sam_directions *directions = sam_directions_new_of(&test_low_rank_family, &spec);
  *
  * An epoch draws U and V, of small integers, from its seed; its state is, tensor after tensor, the four integers of a
