@@ -282,7 +282,7 @@ bool sam_directions_has_low_rank(const sam_directions *directions)
     return directions->family->low_rank != NULL;
 }
 
-const sam_low_rank *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch)
+const sam_low_rank_form *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch)
 {
     const sam_direction_family *family = directions->family;
     return family->low_rank == NULL ? NULL : family->low_rank(directions, state_of(directions, epoch), tensor);

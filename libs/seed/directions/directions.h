@@ -104,18 +104,18 @@ void sam_directions_probe(const sam_directions *directions, sam_direction probe,
 /* What an epoch adds to a matrix, in a family that has it as a product of thin ones: U core V^T. The published
  * definition of the weights includes it, rows too: this is another form of the same, for products that need not form
  * the matrix. */
-typedef struct sam_low_rank {
+typedef struct sam_low_rank_form {
     const float *u;    /* [rows][rank] */
     const float *v;    /* [columns][rank] */
     const float *core; /* [rank][rank], row-major; of the state, eta and all */
     size_t rank;
-} sam_low_rank;
+} sam_low_rank_form;
 
 bool sam_directions_has_low_rank(const sam_directions *directions); /* of any tensor */
 
 /* Of a tensor by its number in the spec, and of an epoch that has begun; NULL: this tensor has no such form. It stays
  * where it is, and follows the state, until its epoch is dropped. */
-const sam_low_rank *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch);
+const sam_low_rank_form *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch);
 
 /* The core of a probe, [rank][rank], for a tensor that has the form: its z is U core V^T there. */
 void sam_directions_probe_core(const sam_directions *directions, size_t tensor, sam_direction probe, float *core);

@@ -36,7 +36,7 @@ typedef struct sam_direction_family {
                 size_t count, sam_direction_row *row);
 
     /* As sam_directions_low_rank and sam_directions_probe_core; both NULL in a family without the form. */
-    const sam_low_rank *(*low_rank)(const sam_directions *directions, const void *state, size_t tensor);
+    const sam_low_rank_form *(*low_rank)(const sam_directions *directions, const void *state, size_t tensor);
     void (*probe_core)(const sam_directions *directions, const void *state, size_t tensor, sam_direction probe,
                        float *core);
 } sam_direction_family;
