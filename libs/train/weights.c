@@ -120,7 +120,7 @@ static size_t theta_terms(const void *context, size_t tensor, sam_low_rank_term 
     const sam_tuned *tuned = context;
     size_t number, count = terms_of(tuned, tensor, &number);
     for (uint32_t epoch = 0; epoch < count && count <= most; epoch++) {
-        const sam_low_rank *form = sam_directions_low_rank(tuned->directions, number, epoch);
+        const sam_low_rank_form *form = sam_directions_low_rank(tuned->directions, number, epoch);
         terms[epoch] = (sam_low_rank_term){form->u, form->v, &form->core, form->rank};
     }
     return count;
@@ -197,7 +197,7 @@ typedef struct sam_copied_cores {
 static const float *copied_core(const sam_perturbation *p, sam_arena *arena, size_t tensor, uint32_t epoch,
                                 unsigned variant)
 {
-    const sam_low_rank *form = sam_directions_low_rank(p->tuned->directions, tensor, epoch);
+    const sam_low_rank_form *form = sam_directions_low_rank(p->tuned->directions, tensor, epoch);
     unsigned each = p->estimator == SAM_TWO_POINT ? 2 : 1;
     sam_direction probe = p->probes[variant / each];
     if (probe.epoch != epoch)
@@ -260,7 +260,7 @@ static size_t perturbed_terms(const void *context, size_t tensor, sam_low_rank_t
     const sam_perturbation *p = context;
     size_t number, count = terms_of(p->tuned, tensor, &number);
     for (uint32_t epoch = 0; epoch < count && count <= most; epoch++) {
-        const sam_low_rank *form = sam_directions_low_rank(p->tuned->directions, number, epoch);
+        const sam_low_rank_form *form = sam_directions_low_rank(p->tuned->directions, number, epoch);
         const float *const *core = p->cores->of[number] + (size_t)epoch * variants_of(p);
         terms[epoch] = (sam_low_rank_term){form->u, form->v, core, form->rank};
     }

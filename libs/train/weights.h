@@ -4,7 +4,8 @@
  *     sam_tuned_open(&tuned, model, manifest, err);
  *     sam_directions_move(tuned.directions, moves, count);
  *     sam_weight_source theta = sam_tuned_weights(&tuned);                     // for the engine and the exporters
- *     sam_perturbation perturbation = {&tuned, probes, 2, SAM_TWO_POINT, epsilon};
+ *     const sam_direction two[] = {{.epoch = 0, .number = 12}, {0, 13}};
+ *     sam_perturbation perturbation = {&tuned, two, 2, SAM_TWO_POINT, .epsilon = 0.01f};
  *     sam_perturbation_open(&perturbation, err);
  *     sam_weight_source copies = sam_perturbed_weights(&perturbation);         // for a slot's losses
  *     sam_perturbation_close(&perturbation);

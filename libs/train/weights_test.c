@@ -1,6 +1,7 @@
 /* Weights in their low-rank form, by a family for tests: the terms say what the formed rows say. */
 #include "train/weights.h"
 
+#include "model/forward/engine.h"
 #include "model/test_models.h"
 #include "seed/directions/test_low_rank.h"
 #include "support/support.h"
@@ -150,6 +151,60 @@ static void the_terms_of_copies_hold_each_probe_in_its_epoch(void **state)
     end(&f);
 }
 
+static void pack(sam_batch *batch)
+{
+    static const uint32_t TOKENS[] = {1, 4, 2, 8, 5, 7, 1, 11, 3};
+    size_t count = sizeof TOKENS / sizeof TOKENS[0], segment;
+    sam_error err;
+    assert_int_equal(sam_batch_add(batch, SAM_NO_PREFIX, TOKENS, count, &segment, &err), SAM_OK);
+    for (size_t i = 0; i + 1 < count; i++)
+        assert_int_equal(sam_batch_score(batch, segment, i, TOKENS[i + 1], true, &err), SAM_OK);
+}
+
+static void run(sam_engine *engine, const sam_batch *batch, const sam_weight_source *source, float scores[][16])
+{
+    sam_error err = {0};
+    float *out[VARIANTS_MOST];
+    for (unsigned v = 0; v < VARIANTS_MOST; v++)
+        out[v] = scores[v];
+    const sam_pass pass = {.batch = batch, .weights = source, .end_block = TEST_BLOCKS, .scores = out};
+    if (sam_engine_run(engine, &pass, &err) != SAM_OK)
+        fail_msg("%s", err.text);
+}
+
+static void a_forward_by_terms_gives_what_one_by_formed_matrices_gives(void **state)
+{
+    (void)state;
+    fixture f;
+    open_low_rank(&f);
+    sam_error err = {0};
+    sam_engine *engine;
+    sam_batch batch = {0};
+    const sam_engine_options options = {.threads = 2, .precision = SAM_PRECISION_F32};
+    const sam_direction probes[] = {{2, 500}, {0, 501}, {2, 502}};
+    sam_perturbation copies = {.tuned = &f.tuned, .probes = probes, .probe_count = 3, .epsilon = 1.0f / 64};
+    float by_terms[VARIANTS_MOST][16] = {{0}}, formed[VARIANTS_MOST][16] = {{0}};
+    assert_int_equal(sam_engine_new(&engine, f.model, &options, &err), SAM_OK);
+    pack(&batch);
+    assert_true(batch.score_count <= 16);
+    assert_int_equal(sam_perturbation_open(&copies, &err), SAM_OK);
+    sam_weight_source source = sam_perturbed_weights(&copies);
+    run(engine, &batch, &source, by_terms);
+    source.low_rank = NULL;
+    run(engine, &batch, &source, formed);
+    for (unsigned v = 0; v < VARIANTS_MOST; v++) {
+        assert_memory_not_equal(by_terms[v], by_terms[(v + 1) % VARIANTS_MOST], sizeof by_terms[v]);
+        for (size_t i = 0; i < batch.score_count; i++)
+            if (fabsf(by_terms[v][i] - formed[v][i]) > 1e-5f * (1 + fabsf(formed[v][i])))
+                fail_msg("variant %u, score %zu: %g by terms, %g formed", v, i, (double)by_terms[v][i],
+                         (double)formed[v][i]);
+    }
+    sam_perturbation_close(&copies);
+    sam_batch_free(&batch);
+    sam_engine_free(engine);
+    end(&f);
+}
+
 static void more_terms_than_there_is_room_for_are_counted_only(void **state)
 {
     (void)state;
@@ -206,6 +261,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_terms_of_theta_and_the_base_are_the_formed_matrix),
         cmocka_unit_test(the_terms_of_copies_hold_each_probe_in_its_epoch),
+        cmocka_unit_test(a_forward_by_terms_gives_what_one_by_formed_matrices_gives),
         cmocka_unit_test(more_terms_than_there_is_room_for_are_counted_only),
         cmocka_unit_test(families_without_the_form_offer_none),
         cmocka_unit_test(memory_that_runs_out_leaves_a_perturbation_closed),

@@ -116,11 +116,6 @@ const sam_directions_spec *sam_directions_get_spec(const sam_directions *directi
     return &directions->spec;
 }
 
-uint64_t sam_directions_parameters(const sam_directions *directions)
-{
-    return directions->parameters;
-}
-
 /* ---- epochs ---- */
 
 uint32_t sam_directions_epochs(const sam_directions *directions)
@@ -287,7 +282,7 @@ bool sam_directions_has_low_rank(const sam_directions *directions)
     return directions->family->low_rank != NULL;
 }
 
-const sam_low_rank *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch)
+const sam_low_rank_form *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch)
 {
     const sam_direction_family *family = directions->family;
     return family->low_rank == NULL ? NULL : family->low_rank(directions, state_of(directions, epoch), tensor);
@@ -356,12 +351,6 @@ bool sam_directions_sums_fit(const sam_directions *directions)
 }
 
 /* ---- for families ---- */
-
-unsigned sam_directions_log2_size(const sam_directions_spec *spec)
-{
-    const sam_direction_family *family = family_of(spec);
-    return family == NULL ? 0 : family->log2_size(spec);
-}
 
 uint64_t sam_direction_index(sam_direction_walk *walk, const sam_directions *directions, sam_direction direction)
 {

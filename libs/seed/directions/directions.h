@@ -92,8 +92,7 @@ typedef struct sam_directions sam_directions;
 sam_directions *sam_directions_new(const sam_directions_spec *spec);
 void sam_directions_free(sam_directions *directions); /* NULL is fine */
 const sam_directions_spec *sam_directions_get_spec(const sam_directions *directions);
-uint64_t sam_directions_parameters(const sam_directions *directions); /* of all its tensors */
-void sam_directions_reset(sam_directions *directions);                /* the state of a run's start */
+void sam_directions_reset(sam_directions *directions); /* the state of a run's start */
 
 /* Epochs [0, count) have begun. Setting opens the states of those that had not, at zero, and drops the states of those
  * from `count` on, whose moves the caller has taken back. False when memory is out or there are more than
@@ -121,18 +120,18 @@ void sam_directions_probe(const sam_directions *directions, sam_direction probe,
 /* What an epoch adds to a matrix, in a family that has it as a product of thin ones: U core V^T. The published
  * definition of the weights includes it, rows too: this is another form of the same, for products that need not form
  * the matrix. */
-typedef struct sam_low_rank {
+typedef struct sam_low_rank_form {
     const float *u;    /* [rows][rank] */
     const float *v;    /* [columns][rank] */
     const float *core; /* [rank][rank], row-major; of the state, eta and all */
     size_t rank;
-} sam_low_rank;
+} sam_low_rank_form;
 
 bool sam_directions_has_low_rank(const sam_directions *directions); /* of any tensor */
 
 /* Of a tensor by its number in the spec, and of an epoch that has begun; NULL: this tensor has no such form. It stays
  * where it is, and follows the state, until its epoch is dropped. */
-const sam_low_rank *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch);
+const sam_low_rank_form *sam_directions_low_rank(const sam_directions *directions, size_t tensor, uint32_t epoch);
 
 /* The core of a probe, [rank][rank], for a tensor that has the form: its z is U core V^T there. */
 void sam_directions_probe_core(const sam_directions *directions, size_t tensor, sam_direction probe, float *core);
@@ -149,8 +148,5 @@ void sam_directions_state_set(sam_directions *directions, const int64_t *values)
 
 /* May a sum of many states of a run be formed in the state's own integers, by moving the sums of their amounts? */
 bool sam_directions_sums_fit(const sam_directions *directions);
-
-/* How many directions an epoch has, as sam_walk_at wants it; 0: as many as there are numbers, and nothing walks. */
-unsigned sam_directions_log2_size(const sam_directions_spec *spec);
 
 #endif

@@ -132,7 +132,7 @@ static int bit(const uint32_t words[4], uint64_t j)
 static uint64_t walk(const sam_directions_spec *spec, sam_direction direction)
 {
     const sam_walk walk = sam_walk_of(spec->seed, direction.epoch);
-    return sam_walk_at(&walk, direction.number, sam_directions_log2_size(spec));
+    return sam_walk_at(&walk, direction.number, spec->family == SAM_SKETCH ? spec->log2_k : spec->log2_pool);
 }
 
 /* Section 2, one element at a time. */
@@ -434,7 +434,6 @@ static void tensors_that_do_not_follow_one_another_are_refused(void **state)
     }
     assert_null(sam_directions_new(&(sam_directions_spec){.choice.family = SAM_SKETCH, .choice.log2_k = 6}));
     sam_directions *directions = open(&SPECS[0]);
-    assert_int_equal(sam_directions_parameters(directions), PARAMETERS);
     assert_ptr_not_equal(sam_directions_get_spec(directions)->tensors, THREE);
     sam_directions_free(directions);
 }

@@ -17,7 +17,7 @@ typedef struct sam_direction_family {
     bool sums_fit;  /* sam_directions_sums_fit */
 
     bool (*spec_holds)(const sam_directions_spec *spec);             /* is what is the family's alone within range? */
-    unsigned (*log2_size)(const sam_directions_spec *spec);          /* sam_directions_log2_size */
+    unsigned (*log2_size)(const sam_directions_spec *spec);          /* of directions in an epoch, for the walk */
     uint64_t (*count)(const sam_directions *directions);             /* integers of one state */
     void *(*open)(const sam_directions *directions, uint32_t epoch); /* a state, all zero; NULL: memory is out */
     void (*close)(void *state);                                      /* NULL is fine */
@@ -35,7 +35,7 @@ typedef struct sam_direction_family {
                 size_t count, sam_direction_row *row);
 
     /* As sam_directions_low_rank and sam_directions_probe_core; both NULL in a family without the form. */
-    const sam_low_rank *(*low_rank)(const sam_directions *directions, const void *state, size_t tensor);
+    const sam_low_rank_form *(*low_rank)(const sam_directions *directions, const void *state, size_t tensor);
     void (*probe_core)(const sam_directions *directions, const void *state, size_t tensor, sam_direction probe,
                        float *core);
 } sam_direction_family;

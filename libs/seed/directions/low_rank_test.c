@@ -36,7 +36,7 @@ static void assert_same_weights(const sam_directions *a, const sam_directions *b
 }
 
 /* u core v^T, from the form alone. */
-static float product_at(const sam_low_rank *form, const float *core, uint64_t row, uint64_t column)
+static float product_at(const sam_low_rank_form *form, const float *core, uint64_t row, uint64_t column)
 {
     float sum = 0;
     for (size_t a = 0; a < form->rank; a++)
@@ -63,7 +63,7 @@ static void forms_weights_and_probes_are_the_same_numbers(void **state)
             uint64_t row = i / TENSORS[t].columns, column = i % TENSORS[t].columns;
             float sum = 0;
             for (uint32_t epoch = 0; epoch < EPOCHS; epoch++) {
-                const sam_low_rank *form = sam_directions_low_rank(directions, t, epoch);
+                const sam_low_rank_form *form = sam_directions_low_rank(directions, t, epoch);
                 sum += product_at(form, form->core, row, column);
             }
             sam_directions_probe_core(directions, t, probe, core);
@@ -113,8 +113,8 @@ static void an_epoch_has_a_basis_of_its_own(void **state)
     (void)state;
     sam_directions *directions = open();
     assert_true(sam_directions_set_epochs(directions, 2));
-    const sam_low_rank *old = sam_directions_low_rank(directions, 2, 0),
-                       *new = sam_directions_low_rank(directions, 2, 1);
+    const sam_low_rank_form *old = sam_directions_low_rank(directions, 2, 0),
+                            *new = sam_directions_low_rank(directions, 2, 1);
     assert_memory_not_equal(old->u, new->u, 7 * TEST_RANK * sizeof(float));
     const sam_move move = {{1, 5}, 3};
     assert_true(sam_directions_move(directions, &move, 1));

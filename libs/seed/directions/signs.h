@@ -1,7 +1,8 @@
 /* Random signs from Philox, many at once: drawn, or as the directions of the dense state.
  *
- *     const sam_sign_stream stream = {.key = seed, .stream = SAM_STREAM_SIGNS, .part = epoch};
- *     sam_signs_draw(&stream, first, count, bits);               // of parameters first, first + 1, ...; 1 is minus
+ *     const sam_sign_stream stream = {.key = 7, .stream = SAM_STREAM_SIGNS, .part = 0};
+ *     uint64_t bits[2];
+ *     sam_signs_draw(&stream, 576, 100, bits);                   // of parameters 576 to 675; 1 is minus
  *
  *     const sam_sign_kernel *kernel = sam_sign_kernel_best();
  *     int32_t g[1000] = {0};                                     // one for each parameter

@@ -1,6 +1,8 @@
 /* A family of directions for tests: every matrix moves within U V^T of rank 2, so that the seam for such families has
  * one that uses it. Not in the product's table.
  *
+ *     const sam_directions_tensor matrix = {.start = 0, .rows = 4, .columns = 6};
+ *     const sam_directions_spec spec = {.seed = 7, .tensors = &matrix, .tensor_count = 1};
  *     sam_directions *directions = sam_directions_new_of(&test_low_rank_family, &spec);
  *
  * An epoch draws U and V, of small integers, from its seed; its state is, tensor after tensor, the four integers of a
@@ -21,8 +23,8 @@ static long test_low_rank_opens = -1; /* so many states can be opened yet; -1: a
 
 typedef struct test_low_rank_state {
     int64_t *values;
-    sam_low_rank *forms; /* [tensors]; u is NULL of a vector */
-    float *floats;       /* U, V and core of each matrix */
+    sam_low_rank_form *forms; /* [tensors]; u is NULL of a vector */
+    float *floats;            /* U, V and core of each matrix */
 } test_low_rank_state;
 
 static inline bool test_is_matrix(const sam_directions_tensor *tensor)
@@ -115,7 +117,7 @@ static inline void test_draw_forms(const sam_directions *directions, test_low_ra
             continue;
         float *v = test_draw(directions, epoch, t, 0, tensor->rows * TEST_RANK, at);
         float *core = test_draw(directions, epoch, t, 1, tensor->columns * TEST_RANK, v);
-        state->forms[t] = (sam_low_rank){at, v, core, TEST_RANK};
+        state->forms[t] = (sam_low_rank_form){at, v, core, TEST_RANK};
         at = core + TEST_CORE;
     }
 }
@@ -170,7 +172,7 @@ static inline void test_low_rank_move(const sam_directions *directions, void *op
 }
 
 /* u core v^T of one element, or the vector's element: `values` are the tensor's integers. */
-static inline double test_value(const sam_low_rank *form, const sam_directions_tensor *tensor, uint64_t i,
+static inline double test_value(const sam_low_rank_form *form, const sam_directions_tensor *tensor, uint64_t i,
                                 const int64_t *values)
 {
     if (!test_is_matrix(tensor))
@@ -235,9 +237,10 @@ static inline void test_low_rank_row(const sam_directions *directions, const sam
     row->offset = row->room;
 }
 
-static inline const sam_low_rank *test_low_rank_form(const sam_directions *directions, const void *state, size_t tensor)
+static inline const sam_low_rank_form *test_low_rank_form(const sam_directions *directions, const void *state,
+                                                          size_t tensor)
 {
-    const sam_low_rank *form = &((const test_low_rank_state *)state)->forms[tensor];
+    const sam_low_rank_form *form = &((const test_low_rank_state *)state)->forms[tensor];
     return test_is_matrix(&directions->spec.tensors[tensor]) ? form : NULL;
 }
 
