@@ -254,7 +254,7 @@ static sam_status measure(work *w, sam_error *err)
     uint64_t began = sam_monotonic_ns();
     form_weights(w);
     double weights_s = seconds_since(began);
-    double moved = (double)w->trained.parameters * SLOTS * (double)w->manifest.rounds;
+    double moved = (double)w->trained.parameters * (double)SLOTS * (double)w->manifest.rounds;
     bool sketch = w->manifest.family == SAM_SKETCH;
     if (sketch)
         status = seek(w, &seek_s, err);
