@@ -279,7 +279,7 @@ static sam_status measure(work *w, sam_error *err)
 static sam_status check(const sam_command *command, arguments *args, sam_error *err)
 {
     bool sketch = args->family == SAM_SKETCH;
-    sam_status status = cli_require(command, "model", args->model, err);
+    sam_status status = cli_require(command, "model", err);
     if (args->records == 0)
         args->records = sketch ? SKETCH_RECORDS : DENSE_RECORDS;
     if (status == SAM_OK && args->threads > 1024)
