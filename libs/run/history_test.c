@@ -37,7 +37,7 @@ static sam_samlog *a_log(void)
 static sam_samlog *forked(const sam_samlog *log, const sam_fork *fork)
 {
     sam_buffer out = {0};
-    sam_samlog *made;
+    sam_samlog *made = NULL;
     sam_error err = {0};
     if (sam_history_fork(&out, log, fork, &err) != SAM_OK ||
         sam_samlog_parse(&made, out.bytes, out.length, &err) != SAM_OK)

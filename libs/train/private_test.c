@@ -32,7 +32,7 @@ static void noise_has_the_distribution_that_is_stated(void **state)
         for (int x = -REACH; x <= REACH; x++)
             weight += exp(-x * (double)x / (2 * sigma * sigma));
         for (int x = -REACH; x <= REACH; x++) {
-            double expected = DRAWS * exp(-x * (double)x / (2 * sigma * sigma)) / weight;
+            double expected = (double)DRAWS * exp(-x * (double)x / (2 * sigma * sigma)) / weight;
             if (expected < 10)
                 continue;
             chi += (seen[x + REACH] - expected) * (seen[x + REACH] - expected) / expected;

@@ -50,8 +50,8 @@ sam_status cli_version(int argc, char **argv, sam_error *err);
  * where there are more or fewer. */
 sam_status cli_parse(const sam_command *command, int argc, char **argv, int operands, int *rest, sam_error *err);
 
-/* INVALID naming the option where its text is missing. */
-sam_status cli_require(const sam_command *command, const char *option, const char *value, sam_error *err);
+/* The texts of these options, "log base out", must be given: INVALID names the first that is missing. */
+sam_status cli_require(const sam_command *command, const char *options, sam_error *err);
 
 /* The text of an option that names a round: NULL or "" is the end, UINT64_MAX. */
 sam_status cli_parse_round(const char *option, const char *text, uint64_t *round, sam_error *err);

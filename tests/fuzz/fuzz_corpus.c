@@ -247,7 +247,7 @@ static void write_fork(void)
     sam_removal removal = {.from = 0, .to = 2, .worker = 1};
     const sam_fork fork = {.at = 2, .removals = &removal, .removal_count = 1};
     char *path = sam_format("%s/samlog/2.samlog", root);
-    sam_samlog *log, *forked;
+    sam_samlog *log = NULL, *forked = NULL;
     sam_buffer file = {0}, text = {0};
     test_must(path != NULL && sam_samlog_open(&log, path, NULL) == SAM_OK &&
               sam_history_fork(&file, log, &fork, NULL) == SAM_OK &&

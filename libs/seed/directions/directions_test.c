@@ -132,7 +132,8 @@ static int bit(const uint32_t words[4], uint64_t j)
 static uint64_t walk(const sam_directions_spec *spec, sam_direction direction)
 {
     const sam_walk walk = sam_walk_of(spec->seed, direction.epoch);
-    return sam_walk_at(&walk, direction.number, spec->family == SAM_SKETCH ? spec->log2_k : spec->log2_pool);
+    return sam_walk_at(&walk, direction.number,
+                       spec->choice.family == SAM_SKETCH ? spec->choice.log2_k : spec->choice.log2_pool);
 }
 
 /* Section 2, one element at a time. */

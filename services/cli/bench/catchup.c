@@ -254,7 +254,7 @@ static sam_status measure(work *w, sam_error *err)
     uint64_t began = sam_monotonic_ns();
     form_weights(w);
     double weights_s = seconds_since(began);
-    double moved = (double)w->trained.parameters * SLOTS * (double)w->manifest.rounds;
+    double moved = (double)w->trained.parameters * (double)SLOTS * (double)w->manifest.rounds;
     bool sketch = w->manifest.directions.family == SAM_SKETCH;
     if (sketch)
         status = seek(w, &seek_s, err);
@@ -279,7 +279,7 @@ static sam_status measure(work *w, sam_error *err)
 static sam_status check(const sam_command *command, arguments *args, sam_error *err)
 {
     bool sketch = args->family == SAM_SKETCH;
-    sam_status status = cli_require(command, "model", args->model, err);
+    sam_status status = cli_require(command, "model", err);
     if (args->records == 0)
         args->records = sketch ? SKETCH_RECORDS : DENSE_RECORDS;
     if (status == SAM_OK && args->threads > 1024)

@@ -254,12 +254,7 @@ static sam_status open_all(work *w, sam_error *err)
 
 static sam_status check_arguments(const sam_command *command, work *w, sam_error *err)
 {
-    const struct {
-        const char *name, *value;
-    } needed[] = {{"model", w->args.model}, {"task", w->args.task}, {"train", w->args.train}, {"dev", w->args.dev}};
-    sam_status status = SAM_OK;
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0] && status == SAM_OK; i++)
-        status = cli_require(command, needed[i].name, needed[i].value, err);
+    sam_status status = cli_require(command, "model task train dev", err);
     if (status != SAM_OK)
         return status;
     if (w->args.slots < 1 || w->args.slots > SLOTS_MOST || w->args.rounds < 1 || w->args.hostile > 100 ||

@@ -260,7 +260,7 @@ static sam_status check(const sam_command *command, work *w, sam_error *err)
 {
     const arguments *args = &w->args;
     bool one_sided = args->estimator == SAM_ONE_SIDED;
-    sam_status status = cli_require(command, "model", args->model, err);
+    sam_status status = cli_require(command, "model", err);
     if (status != SAM_OK)
         return status;
     uint64_t least = one_sided ? 2 : 1, most = one_sided ? SAM_VARIANTS_MAX : SAM_VARIANTS_MAX / 2;

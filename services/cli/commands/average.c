@@ -67,8 +67,6 @@ sam_status cli_average(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "base", args.base, err);
-    if (status == SAM_OK)
-        status = cli_require(&command, "from", args.from, err);
+        status = cli_require(&command, "base from", err);
     return status == SAM_OK ? average(&args, argv[rest], err) : status;
 }

@@ -186,9 +186,7 @@ static sam_status parse(arguments *args, int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "base", from->base, err);
-    if (status == SAM_OK)
-        status = cli_require(&command, "data", from->data, err);
+        status = cli_require(&command, "base data", err);
     if (status == SAM_OK)
         from->log = argv[rest];
     return status;

@@ -134,13 +134,9 @@ static sam_status evaluate(work *w, sam_error *err)
 
 static sam_status check(const sam_command *command, const arguments *args, sam_error *err)
 {
-    sam_status status = cli_require(command, "model", args->model, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "task", args->task, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "data", args->data, err);
+    sam_status status = cli_require(command, "model task data", err);
     if (status == SAM_OK && args->round != NULL) /* a round of what? */
-        status = cli_require(command, "log", args->log, err);
+        status = cli_require(command, "log", err);
     if (status == SAM_OK && args->threads > 1024)
         status = sam_fail(err, SAM_INVALID, "--threads is at most 1024");
     return status;

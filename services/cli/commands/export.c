@@ -7,14 +7,6 @@ typedef struct arguments {
     sam_snapshot_kind kind;
 } arguments;
 
-static sam_status check(const sam_command *command, const arguments *args, sam_error *err)
-{
-    sam_status status = cli_require(command, "out", args->out, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "log", args->log, err);
-    return status == SAM_OK ? cli_require(command, "base", args->base, err) : status;
-}
-
 sam_status cli_export(int argc, char **argv, sam_error *err)
 {
     arguments args = {.kind = SAM_SNAPSHOT_SAFETENSORS_F32};
@@ -33,7 +25,7 @@ sam_status cli_export(int argc, char **argv, sam_error *err)
     cli_checkpoint checkpoint = {0};
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, &args, err);
+        status = cli_require(&command, "out log base", err);
     if (status == SAM_OK)
         status = cli_checkpoint_open(&checkpoint, args.log, args.base, args.round, NULL, err);
     if (status == SAM_OK) {

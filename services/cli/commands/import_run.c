@@ -19,6 +19,6 @@ sam_status cli_import_run(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 1, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "ledger", args.ledger, err);
+        status = cli_require(&command, "ledger", err);
     return status == SAM_OK ? cli_transfer_run(&args, argv[rest], err) : status;
 }

@@ -8,14 +8,6 @@ typedef struct arguments {
     bool gguf;
 } arguments;
 
-static sam_status check(const sam_command *command, const arguments *args, sam_error *err)
-{
-    sam_status status = cli_require(command, "out", args->out, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "log", args->log, err);
-    return status == SAM_OK ? cli_require(command, "base", args->base, err) : status;
-}
-
 static sam_status write_gguf_beside(cli_output *output, const cli_checkpoint *checkpoint, const char *folder,
                                     sam_error *err)
 {
@@ -57,6 +49,6 @@ sam_status cli_replay(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = check(&command, &args, err);
+        status = cli_require(&command, "out log base", err);
     return status == SAM_OK ? replay(&args, err) : status;
 }

@@ -202,8 +202,6 @@ sam_status cli_restore(int argc, char **argv, sam_error *err)
     int rest;
     sam_status status = cli_parse(&command, argc, argv, 0, &rest, err);
     if (status == SAM_OK)
-        status = cli_require(&command, "from", args.from, err);
-    if (status == SAM_OK)
-        status = cli_require(&command, "ledger", args.ledger, err);
+        status = cli_require(&command, "from ledger", err);
     return status == SAM_OK ? restore(&args, err) : status;
 }

@@ -234,7 +234,7 @@ static sam_status check(const sam_command *command, const arguments *args, sam_e
         args->evaluator.data != NULL || args->digest != NULL || args->against != NULL || args->round != NULL;
     if (args->tolerance > 254)
         return sam_fail(err, SAM_INVALID, "--tolerance is at most 254 steps");
-    return needs_base ? cli_require(command, "base", args->evaluator.base, err) : SAM_OK;
+    return needs_base ? cli_require(command, "base", err) : SAM_OK;
 }
 
 static sam_status parse(arguments *args, int argc, char **argv, sam_error *err)

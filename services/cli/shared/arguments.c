@@ -52,11 +52,26 @@ sam_status cli_parse(const sam_command *command, int argc, char **argv, int oper
     return SAM_OK;
 }
 
-sam_status cli_require(const sam_command *command, const char *option, const char *value, sam_error *err)
+/* NULL: there is no such option, or it has no text. */
+static const char *text_of(const sam_command *command, const char *name, size_t length)
 {
-    if (value != NULL && value[0] != 0)
-        return SAM_OK;
-    return sam_fail(err, SAM_INVALID, "--%s is missing; see %s --help", option, command->name);
+    for (const sam_option *option = command->options; option->name != NULL; option++)
+        if (option->kind == SAM_OPTION_TEXT && strlen(option->name) == length &&
+            memcmp(option->name, name, length) == 0)
+            return *(const char *const *)option->target;
+    return NULL;
+}
+
+sam_status cli_require(const sam_command *command, const char *options, sam_error *err)
+{
+    for (const char *name = options; *name != 0; name += strspn(name, " ")) {
+        size_t length = strcspn(name, " ");
+        const char *text = text_of(command, name, length);
+        if (text == NULL || text[0] == 0)
+            return sam_fail(err, SAM_INVALID, "--%.*s is missing; see %s --help", (int)length, name, command->name);
+        name += length;
+    }
+    return SAM_OK;
 }
 
 sam_status cli_parse_round(const char *option, const char *text, uint64_t *round, sam_error *err)

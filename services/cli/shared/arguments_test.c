@@ -67,11 +67,32 @@ static void too_many_and_too_few_operands_are_told(void **state)
     assert_non_null(strstr(err.text, "needs A B"));
 }
 
+static void what_is_missing_is_named(void **state)
+{
+    const char *base = NULL, *out = "x";
+    bool json = true;
+    const sam_option table[] = {{"json", SAM_OPTION_FLAG, &json, NULL, "as JSON"},
+                                {"base", SAM_OPTION_TEXT, &base, "MODEL", "the base"},
+                                {"out", SAM_OPTION_TEXT, &out, "FILE", "the result"},
+                                {0}};
+    const sam_command command = {"samara try", "", "Tries.", table};
+    sam_error err = {0};
+    (void)state;
+    assert_int_equal(cli_require(&command, "out", &err), SAM_OK);
+    assert_int_equal(cli_require(&command, "out base", &err), SAM_INVALID);
+    assert_string_equal(err.text, "--base is missing; see samara try --help");
+    base = "";
+    assert_int_equal(cli_require(&command, "base out", &err), SAM_INVALID);
+    base = "m";
+    assert_int_equal(cli_require(&command, "base out", &err), SAM_OK);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(operands_may_stand_before_between_and_after_options),
         cmocka_unit_test(too_many_and_too_few_operands_are_told),
+        cmocka_unit_test(what_is_missing_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

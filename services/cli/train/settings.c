@@ -65,13 +65,7 @@ static sam_status check_ranges(const cli_settings *set, sam_error *err)
 
 static sam_status check(const sam_command *command, cli_settings *set, sam_error *err)
 {
-    sam_status status = cli_require(command, "model", set->model, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "task", set->task, err);
-    if (status == SAM_OK)
-        status = cli_require(command, "train", set->data[CLI_TRAIN], err);
-    if (status == SAM_OK)
-        status = cli_require(command, "dev", set->data[CLI_DEV], err);
+    sam_status status = cli_require(command, "model task train dev", err);
     if (status == SAM_OK)
         status = check_ranges(set, err);
     if (set->workers == 0)
