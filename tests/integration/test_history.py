@@ -97,6 +97,13 @@ class History(stage.Stage):
         self.assert_one_sentence(self.samara("fork", self.log, "--at", "49", "--out", "x"), "48 rounds")
         self.assert_one_sentence(self.samara("fork", self.log, "--at", "5"), "--out")
 
+    def test_states_of_different_numbers_of_epochs_are_compared(self):
+        log = self.path("epochs/run.samlog")
+        self.train("--rounds", 12, "--epoch-rounds", 3, "--out", self.path("epochs"))
+        told = self.told("diff", log, log, "--base", self.base, "--a-round", 2)
+        self.assertEqual(told["integers"] % 4, 0)
+        self.assertGreater(told["differing"], told["integers"] // 4)
+
     def test_a_revert_is_the_run_without_those_records(self):
         worker = self.a_worker()
         whole = self.content()

@@ -107,7 +107,8 @@ static bool same_directions(const sam_manifest *a, const sam_manifest *b)
 static sam_status tell_distance(cli_output *output, const sam_replica *a, const sam_replica *b, int eta_log2,
                                 sam_error *err)
 {
-    distance d = {.count = sam_replica_state_count(a)};
+    uint64_t count_a = sam_replica_state_count(a), count_b = sam_replica_state_count(b);
+    distance d = {.count = count_a > count_b ? count_a : count_b}; /* an epoch that has not begun is all zero */
     int64_t *of_a = sam_alloc(d.count, sizeof *of_a), *of_b = sam_alloc(d.count, sizeof *of_b);
     sam_status status = SAM_OK;
     if (of_a != NULL && of_b != NULL) {
