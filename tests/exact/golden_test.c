@@ -189,7 +189,7 @@ static void check_walk(const sam_directions *directions, sam_direction probe, ui
 {
     const sam_directions_spec *spec = sam_directions_get_spec(directions);
     const sam_walk walk = sam_walk_of(spec->seed, probe.epoch);
-    assert_int_equal(sam_walk_at(&walk, probe.number, spec->log2_k), wanted);
+    assert_int_equal(sam_walk_at(&walk, probe.number, spec->choice.log2_k), wanted);
 }
 
 static void places_have_their_golden_numbers(void **state)
