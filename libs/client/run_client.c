@@ -7,6 +7,7 @@
 #include "run/history.h"
 #include "run/wire.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,17 +103,12 @@ sam_status sam_run_create(sam_run_client *client, const sam_manifest *manifest, 
     return call(client, "/v1/runs", &sent, err);
 }
 
-sam_status sam_run_leave(sam_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err)
+sam_status sam_run_leave(sam_run_client *client, const char *run, uint32_t worker, sam_error *err)
 {
-    char path[SAM_DIGEST_HEX + 32];
-    snprintf(path, sizeof path, "/v1/runs/%s/sync", run);
-    const sam_sync_request request = {.worker = worker, .cursor = head, .leaving = true};
-    sam_buffer bytes = {0};
-    sam_sync_request_encode(&bytes, &request);
-    const body sent = {SAM_SYNC_CONTENT_TYPE, bytes.bytes, bytes.length};
-    sam_status status = bytes.failed ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : call(client, path, &sent, err);
-    sam_buffer_free(&bytes);
-    return status;
+    static const body NOTHING = {"application/json", "{}", 2};
+    char path[SAM_DIGEST_HEX + 64];
+    snprintf(path, sizeof path, "/v1/runs/%s/workers/%" PRIu32 "/leave", run, worker);
+    return call(client, path, &NOTHING, err);
 }
 
 /* ---- looking ---- */
@@ -169,7 +165,7 @@ static sam_status get_workers(sam_run_client *client, const char *run, json_t **
     return sam_run_get(client, path, answer, err);
 }
 
-sam_status sam_run_leave_all(sam_run_client *client, const char *run, uint64_t head, sam_error *err)
+sam_status sam_run_leave_all(sam_run_client *client, const char *run, sam_error *err)
 {
     json_t *answer, *worker;
     size_t i;
@@ -179,7 +175,7 @@ sam_status sam_run_leave_all(sam_run_client *client, const char *run, uint64_t h
     json_array_foreach(json_object_get(answer, "workers"), i, worker)
     {
         if (status == SAM_OK && number(worker, "leases") > 0)
-            status = sam_run_leave(client, run, (uint32_t)number(worker, "worker"), head, err);
+            status = sam_run_leave(client, run, (uint32_t)number(worker, "worker"), err);
     }
     json_decref(answer);
     return status;

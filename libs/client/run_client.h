@@ -51,9 +51,9 @@ void sam_run_client_free(sam_run_client *client); /* NULL is fine */
 sam_status sam_run_create(sam_run_client *client, const sam_manifest *manifest, sam_error *err); /* or finds it there */
 sam_status sam_run_look(sam_run_client *client, const char *run, sam_run_view *view, sam_error *err);
 /* Gives back what a worker that died had leased, as it would have done itself. */
-sam_status sam_run_leave(sam_run_client *client, const char *run, uint32_t worker, uint64_t head, sam_error *err);
+sam_status sam_run_leave(sam_run_client *client, const char *run, uint32_t worker, sam_error *err);
 /* The same for every worker that holds a lease: where it is known that none of them runs any more. */
-sam_status sam_run_leave_all(sam_run_client *client, const char *run, uint64_t head, sam_error *err);
+sam_status sam_run_leave_all(sam_run_client *client, const char *run, sam_error *err);
 /* All committed rounds, as a .samlog, and how many they are. */
 sam_status sam_run_fetch_log(sam_run_client *client, const char *run, sam_buffer *log, uint64_t *rounds,
                              sam_error *err);

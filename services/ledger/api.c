@@ -17,6 +17,7 @@ static const struct {
     {"POST", "/v1/runs/{run}/pause", ledger_post_pause, NULL, SAM_ROLE_ADMIN, 4096},
     {"POST", "/v1/runs/{run}/resume", ledger_post_resume, NULL, SAM_ROLE_ADMIN, 4096},
     {"GET", "/v1/runs/{run}/workers", ledger_get_workers, NULL, SAM_ROLE_READER, 0},
+    {"POST", "/v1/runs/{run}/workers/{worker}/leave", ledger_post_leave, NULL, SAM_ROLE_ADMIN, 4096},
     {"GET", "/v1/runs/{run}/log", ledger_get_log, NULL, SAM_ROLE_READER, 0},
     {"GET", "/v1/runs/{run}/signatures", ledger_get_signatures, NULL, SAM_ROLE_READER, 0},
     {"POST", "/v1/runs/{run}/log", ledger_post_log, NULL, SAM_ROLE_ADMIN, LEDGER_IMPORT_BYTES_MAX},

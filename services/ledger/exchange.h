@@ -38,6 +38,7 @@ sam_status ledger_post_resume(ledger_exchange *exchange, sam_error *err);
 /* ---- workers_api.c ---- */
 sam_status ledger_post_join(ledger_exchange *exchange, sam_error *err);
 sam_status ledger_get_workers(ledger_exchange *exchange, sam_error *err);
+sam_status ledger_post_leave(ledger_exchange *exchange, sam_error *err);
 /* ---- log_api.c ---- */
 sam_status ledger_get_log(ledger_exchange *exchange, sam_error *err);
 sam_status ledger_post_log(ledger_exchange *exchange, sam_error *err);

@@ -114,6 +114,24 @@ static sam_signature_tally check_signatures(const char *query, sam_status expect
     return tally;
 }
 
+/* As samara train does for a worker that died, whose key it has not: by an admin's route, not in the worker's name. */
+static void the_leases_of_a_dead_worker_come_back_without_its_key(void **state)
+{
+    char path[160];
+    sam_signing_key key = key_number(1);
+    test_worker worker = join(&key);
+    (void)state;
+    test_turn(&worker);
+    assert_true(test_number(ledger.url, run.path, "leased") > 0);
+    snprintf(path, sizeof path, "%s/workers/%u/leave", run.path, worker.number);
+    json_decref(test_json(ledger.url, "POST", path, "{}", 200));
+    assert_int_equal(test_number(ledger.url, run.path, "leased"), 0);
+    snprintf(path, sizeof path, "%s/workers/4000000/leave", run.path);
+    json_decref(test_json(ledger.url, "POST", path, "{}", 404));
+    snprintf(path, sizeof path, "%s/workers/one/leave", run.path);
+    json_decref(test_json(ledger.url, "POST", path, "{}", 400));
+}
+
 static void the_signatures_of_a_run_are_handed_out_with_its_keys(void **state)
 {
     sam_signing_key keys[] = {key_number(1), key_number(2)};
@@ -190,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_worker_joins_with_a_key_or_not_at_all),
         TEST(only_who_has_the_key_speaks_for_the_worker),
+        TEST(the_leases_of_a_dead_worker_come_back_without_its_key),
         TEST(the_signatures_of_a_run_are_handed_out_with_its_keys),
         TEST(a_key_in_quarantine_joins_no_more),
         TEST(a_worker_that_comes_back_with_its_key_is_who_it_was),

@@ -1,4 +1,5 @@
 /* Workers: joining a run, and the list of those that have. */
+#include "base/text.h"
 #include "ledger/exchange.h"
 #include "ledger/view.h"
 #include "run/signature.h"
@@ -86,6 +87,21 @@ sam_status ledger_post_join(ledger_exchange *exchange, sam_error *err)
         exchange->answer = json_pack("{s:I, s:I}", "worker", (json_int_t)worker, "head", (json_int_t)head);
     }
     json_decref(body);
+    return status;
+}
+
+/* ---- leaving ---- */
+
+/* For a worker that can no longer say so itself: its leases come back now, and not when their time is over. */
+sam_status ledger_post_leave(ledger_exchange *exchange, sam_error *err)
+{
+    uint64_t worker;
+    const char *text = sam_http_parameter(exchange->request, "worker");
+    if (!sam_parse_u64(text, &worker) || worker == 0 || worker > UINT32_MAX)
+        return sam_fail(err, SAM_INVALID, "\"%.40s\" is not the number of a worker", text);
+    sam_status status = ledger_leave(exchange->ledger, exchange->redis, exchange->run, (uint32_t)worker, err);
+    if (status == SAM_OK)
+        exchange->answer = json_pack("{s:I}", "worker", (json_int_t)worker);
     return status;
 }
 

@@ -83,7 +83,7 @@ static sam_status take_over(cli_training *t, sam_error *err)
     if (status != SAM_OK)
         return status;
     if (run.head >= t->folder.head) /* workers of an earlier session are gone, but may have left leases behind */
-        return t->settings.redis == NULL ? sam_run_leave_all(t->client, t->manifest->id_hex, run.head, err) : SAM_OK;
+        return t->settings.redis == NULL ? sam_run_leave_all(t->client, t->manifest->id_hex, err) : SAM_OK;
     return sam_fail(err, SAM_CONFLICT,
                     "%s had %llu rounds, but its Redis holds %llu; bring its data back, or start anew with --fresh",
                     t->folder.root, (unsigned long long)t->folder.head, (unsigned long long)run.head);

@@ -112,7 +112,7 @@ static void give_back(watch *w)
     while (cluster->departed_count > 0) {
         sam_error err;
         uint32_t worker = cluster->departed[--cluster->departed_count];
-        if (sam_run_leave(w->training->client, w->training->manifest->id_hex, worker, w->run.head, &err) != SAM_OK)
+        if (sam_run_leave(w->training->client, w->training->manifest->id_hex, worker, &err) != SAM_OK)
             sam_log_info("the leases of worker %u expire by themselves: %s", worker, err.text);
     }
 }
