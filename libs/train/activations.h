@@ -12,9 +12,9 @@
  * The residual stream that enters the first trained block does not change while a run goes on. The file lies in the
  * cache folder under a name made from everything it depends on (base, data, tokens, block, kernel), is as large as the
  * data set's tokens need (sparse until used), and is mapped: a second worker, or a second run, finds what the first
- * computed. Examples are run one by one, so an entry does not depend on its neighbours whatever the kernel. Entries
- * carry a flag that is set after the bytes; two workers that compute the same one write the same bytes. Kept in the
- * precision of the products. Thread safety: one handle belongs to one thread; handles share the file.
+ * computed. Missing entries are computed 32 examples at a time; with every kernel but openblas an entry does not depend
+ * on what it was computed with, so two workers write the same bytes. An entry has a flag that is set after its bytes.
+ * Kept in the precision of the products. Thread safety: one handle belongs to one thread; handles share the file.
  */
 #ifndef SAM_TRAIN_ACTIVATIONS_H
 #define SAM_TRAIN_ACTIVATIONS_H

@@ -6,10 +6,11 @@
  *     sam_weight_source theta = sam_replica_weights(place->replica);        // of the state before round 300
  *     gateway_replicas_give_back(replicas, place);
  *
- * Borrowers of the same round of the same run share one. An idle one of the same run is moved to the round (records in
- * between, about 10 ms for a million), else the one unused for longest makes room for a new one. So memory is bounded
- * by their number, whatever the number of runs and downloads: 8 MB each at the default K, the size of what trains
- * where the run's directions are dense.
+ * Borrowers of the same round of the same run share one. An idle one of the same run is moved to the round, by the
+ * records in between (`samara bench catchup` prints how long that takes for a million); else the one unused for longest
+ * makes room for a new one. So memory is bounded by their number, whatever the number of runs and downloads. Each holds
+ * the run's history (16 bytes a record, a byte a code) and its state: 12 bytes for each of a sketch's K coordinates,
+ * 0.8 MB at K = 2^16 and 12.6 MB at K = 2^20, and 4 bytes for each parameter that trains where directions are dense.
  * Thread safety: all functions from any thread; a borrower only reads.
  */
 #ifndef SAM_GATEWAY_REPLICAS_H
