@@ -35,7 +35,7 @@ static sam_status ask(uint8_t what, sam_error *err)
     if (what % 3 == 0)
         status = sam_run_look(client, RUN, &view, err);
     else if (what % 3 == 1)
-        status = sam_run_leave_all(client, RUN, 0, err);
+        status = sam_run_leave_all(client, RUN, err);
     else
         status = sam_run_fetch_log(client, RUN, &log, &rounds, err);
     sam_buffer_free(&log);
