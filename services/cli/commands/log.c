@@ -4,6 +4,7 @@
 #include "cli/shared/run_address.h"
 #include "seed/code.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -103,6 +104,8 @@ static void print_round(const sam_round *round, const sam_manifest *manifest, co
     for (size_t i = 0; i < round->record_count; i++)
         if (is_shown(shown, &round->records[i]))
             print_record(round, manifest, &round->records[i]);
+    if (isfinite(sam_round_loss(round)))
+        printf(" loss %.4f", sam_round_loss(round));
     printf("\n");
     for (size_t i = 0; shown->as == FULL && i < round->evaluation_count; i++)
         print_evaluation(&round->evaluations[i]);
@@ -141,6 +144,8 @@ static void print_json(const sam_round *round, const sam_manifest *manifest, con
     json_t *line =
         json_pack("{s:I, s:I, s:s, s:o, s:o}", "round", (json_int_t)round->number, "committed_ms",
                   (json_int_t)round->committed_ms, "chain", chain, "records", records, "evaluations", evaluations);
+    if (isfinite(sam_round_loss(round)))
+        json_object_set_new(line, "loss", json_real(sam_round_loss(round)));
     (void)json_dumpf(line, stdout, JSON_COMPACT);
     printf("\n");
     json_decref(line);
