@@ -53,18 +53,6 @@ static void score_target(void *argument, size_t index, unsigned thread)
     }
 }
 
-/* The logits of some more rows into the sum of one column. */
-static void add_logits(const float *logits, size_t rows, size_t stride, float *top, float *sum)
-{
-    float most = *top, more = 0;
-    for (size_t r = 0; r < rows; r++)
-        most = fmaxf(most, logits[r * stride]);
-    for (size_t r = 0; r < rows; r++)
-        more += expf(logits[r * stride] - most);
-    *sum = *sum * expf(*top - most) + more;
-    *top = most;
-}
-
 static void sum_rows(const head_context *context, size_t chunk, size_t row, size_t rows, unsigned thread)
 {
     const sam_engine *engine = context->engine;
@@ -76,8 +64,7 @@ static void sum_rows(const head_context *context, size_t chunk, size_t row, size
     for (unsigned v = 0; v < engine->variants; v++) {
         const size_t at = (v * context->chunks + chunk) * context->columns;
         sam_forward_multiply_tile(engine, room, &tile, v, context->columns, logits, stride);
-        for (size_t c = 0; c < context->live->count; c++)
-            add_logits(logits + c, rows, stride, &context->top[at + c], &context->sum[at + c]);
+        engine->kernels->sum_exponentials(logits, rows, context->columns, stride, context->top + at, context->sum + at);
     }
 }
 
@@ -87,7 +74,7 @@ static void sum_chunk(void *argument, size_t index, unsigned thread)
     const size_t first = index * CHUNK_ROWS, left = context->vocabulary - first;
     const size_t count = left < CHUNK_ROWS ? left : CHUNK_ROWS;
     for (unsigned v = 0; v < context->engine->variants; v++)
-        for (size_t c = 0; c < context->live->count; c++)
+        for (size_t c = 0; c < context->columns; c++)
             context->top[(v * context->chunks + index) * context->columns + c] = -INFINITY;
     for (size_t done = 0; done < count; done += context->tile_rows) {
         const size_t rows = count - done < context->tile_rows ? count - done : context->tile_rows;

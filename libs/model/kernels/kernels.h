@@ -99,6 +99,9 @@ typedef struct sam_kernels {
     void (*attend)(const sam_attention *attention);
     void (*gate)(float *gate, const float *up, size_t count); /* gate = silu(gate) * up; count a multiple of 16 */
     void (*add)(float *x, const float *y, size_t count);      /* x += y; count a multiple of 16 */
+    /* Adds e^x of some more rows to the sum of each column: sum * e^top is what they come to, top the largest x so far
+     * (-INFINITY, and a sum of 0, before the first). */
+    void (*sum_exponentials)(const float *x, size_t rows, size_t columns, size_t stride, float *top, float *sum);
 } sam_kernels;
 
 /* `name`: one of the table's, or NULL for SAMARA_KERNEL in the environment, or else the fastest of this precision.

@@ -330,6 +330,33 @@ static void norm_rope_and_gate_agree_with_the_reference(void **state)
     for_each_set(check_rest);
 }
 
+/* Two lots of rows, one after the other; the logits are as far apart as those of a sure model. */
+static void check_sums(const sam_kernels *set)
+{
+    enum { ROWS = 30, FIRST = 13, COLUMNS = 48, STRIDE = COLUMNS + SAM_COLUMNS_SLACK };
+    float *x = random_floats(ROWS * STRIDE), top[2][COLUMNS], sum[2][COLUMNS] = {{0}};
+    for (size_t i = 0; i < ROWS * STRIDE; i++)
+        x[i] *= 60;
+    for (size_t c = 0; c < COLUMNS; c++)
+        top[0][c] = top[1][c] = -INFINITY;
+    const sam_kernels *const both[] = {set, &sam_kernels_reference};
+    for (size_t i = 0; i < 2; i++) {
+        both[i]->sum_exponentials(x, FIRST, COLUMNS, STRIDE, top[i], sum[i]);
+        both[i]->sum_exponentials(x + FIRST * STRIDE, ROWS - FIRST, COLUMNS, STRIDE, top[i], sum[i]);
+    }
+    for (size_t c = 0; c < COLUMNS; c++) {
+        assert_true(top[0][c] == top[1][c]);
+        expect_close(set, "a sum of exponentials", sum[0][c], sum[1][c], 2e-6f * sum[1][c]);
+    }
+    sam_free(x);
+}
+
+static void sums_of_exponentials_agree_with_the_reference(void **state)
+{
+    (void)state;
+    for_each_set(check_sums);
+}
+
 static void check_attention_case(const sam_kernels *set, size_t prefix, size_t count, const int32_t *own,
                                  size_t queries)
 {
@@ -406,6 +433,7 @@ int main(void)
 #endif
         cmocka_unit_test(weights_are_formed_as_the_reference_forms_them),
         cmocka_unit_test(norm_rope_and_gate_agree_with_the_reference),
+        cmocka_unit_test(sums_of_exponentials_agree_with_the_reference),
         cmocka_unit_test(attention_sees_the_prefix_and_what_came_before),
         cmocka_unit_test(an_unknown_kernel_is_refused_with_those_that_run),
     };

@@ -149,6 +149,19 @@ static void add(float *x, const float *y, size_t count)
         x[i] += y[i];
 }
 
+static void sum_exponentials(const float *x, size_t rows, size_t columns, size_t stride, float *top, float *sum)
+{
+    for (size_t c = 0; c < columns; c++) {
+        float most = top[c], more = 0;
+        for (size_t r = 0; r < rows; r++)
+            most = fmaxf(most, x[r * stride + c]);
+        for (size_t r = 0; r < rows; r++)
+            more += expf(x[r * stride + c] - most);
+        sum[c] = sum[c] * expf(top[c] - most) + more;
+        top[c] = most;
+    }
+}
+
 const sam_kernels sam_kernels_reference = {
     .name = "reference",
     .precision = SAM_PRECISION_F32,
@@ -167,4 +180,5 @@ const sam_kernels sam_kernels_reference = {
     .attend = attend,
     .gate = gate,
     .add = add,
+    .sum_exponentials = sum_exponentials,
 };

@@ -353,6 +353,19 @@ static void add(float *x, const float *y, size_t count)
         store(x + i, load(x + i) + load(y + i));
 }
 
+static void sum_exponentials(const float *x, size_t rows, size_t columns, size_t stride, float *top, float *sum)
+{
+    for (size_t c = 0; c < columns; c += WIDTH) {
+        vec most = load(top + c), more = broadcast(0);
+        for (size_t r = 0; r < rows; r++)
+            most = larger(load(x + r * stride + c), most);
+        for (size_t r = 0; r < rows; r++)
+            more += exponential(load(x + r * stride + c) - most);
+        store(sum + c, load(sum + c) * exponential(load(top + c) - most) + more);
+        store(top + c, most);
+    }
+}
+
 /* ---- members of a set ---- */
 
 #define F32_PRODUCTS                                                                                                   \
@@ -361,4 +374,4 @@ static void add(float *x, const float *y, size_t count)
     .peak = f32_peak
 #define VECTOR_STEPS                                                                                                   \
     .multiply_small = multiply_small, .add_signed = add_signed, .perturb = perturb, .norm = norm, .rope = rope,        \
-    .attend = attend, .gate = gate, .add = add
+    .attend = attend, .gate = gate, .add = add, .sum_exponentials = sum_exponentials
