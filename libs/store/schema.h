@@ -8,8 +8,8 @@
  *     if (sam_schema_parse_worker_field(&number, &field, "7:seen") && field == SAM_WORKER_SEEN)
  *         printf("worker %u\n", number);                                    // worker 7
  *
- * Lua has the same names as local variables (sam_schema_put_lua): WORKERS, STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, and
- * the letters of run/work.h: KIND_SLOT.
+ * Lua has the same names: keys as local variables, WORKERS; those of fields, statuses and kinds of work (run/work.h) are
+ * replaced by what they stand for when a source is read: STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, KIND_SLOT.
  * Thread safety: pure functions, from any thread.
  */
 #ifndef SAM_STORE_SCHEMA_H
@@ -91,7 +91,8 @@
     X(QUARANTINED, "quarantined")
 
 /* A worker that was not seen for so many lease times is gone. */
-#define SAM_SCHEMA_GONE_LEASES 3
+#define SAM_SCHEMA_GONE_LEASES      3
+#define SAM_SCHEMA_GONE_LEASES_TEXT "3"
 
 /* The one field of an entry of a stream. */
 #define SAM_SCHEMA_LOG_FIELD        "b"
@@ -120,8 +121,12 @@ bool sam_schema_parse_state_field(sam_state_field *field, const char *text);
 #define SAM_SCHEMA_WORKER_FIELD_SIZE 32
 void sam_schema_worker_field_of(char out[SAM_SCHEMA_WORKER_FIELD_SIZE], uint32_t number, sam_worker_field field);
 bool sam_schema_parse_worker_field(uint32_t *number, sam_worker_field *field, const char *text); /* "7:seen" */
-/* "local MANIFEST, STATE ... = unpack(KEYS)", and the names of fields, statuses and kinds of work. */
-void sam_schema_put_lua(sam_buffer *out);
+
+/* "local MANIFEST, STATE ... = unpack(KEYS)". */
+void sam_schema_put_lua_keys(sam_buffer *out);
+/* A source with what its names of fields, statuses and kinds of work stand for in their place. (As local variables they
+ * would cost each call: a function that uses one links it when it is made, and a call makes all functions.) */
+void sam_schema_put_lua(sam_buffer *out, const char *source);
 
 /* ---- statuses ---- */
 

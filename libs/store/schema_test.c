@@ -101,6 +101,20 @@ static void statuses_of_runs_have_the_names_of_the_wire(void **state)
     assert_false(sam_schema_parse_run_status(&status, "Complete"));
 }
 
+static void names_in_a_lua_source_become_what_they_stand_for(void **state)
+{
+    static const char SOURCE[] = "f(STATE_HEAD, worker .. WORKER_SEEN, STATUS_PAUSED, KIND_SLOT, 2 * GONE_LEASES,\n"
+                                 "  MY_STATE_HEAD, STATE_HEADS, LOG_FIELD) -- $",
+                      LUA[] = "f('head', worker .. ':seen', 'paused', 's', 2 * 3,\n"
+                              "  MY_STATE_HEAD, STATE_HEADS, 'b') -- $";
+    sam_buffer out = {0};
+    (void)state;
+    sam_schema_put_lua(&out, SOURCE);
+    assert_int_equal(out.length, strlen(LUA));
+    assert_memory_equal(out.bytes, LUA, out.length);
+    sam_buffer_free(&out);
+}
+
 static void expect_in(const char *text, const char *name)
 {
     char quoted[64];
@@ -136,6 +150,7 @@ int main(void)
         cmocka_unit_test(evaluations_are_read_as_they_are_written),
         cmocka_unit_test(a_worker_is_gone_after_three_lease_times),
         cmocka_unit_test(statuses_of_runs_have_the_names_of_the_wire),
+        cmocka_unit_test(names_in_a_lua_source_become_what_they_stand_for),
         cmocka_unit_test(the_page_tells_of_every_key_and_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
