@@ -36,19 +36,9 @@ void sam_schema_key_of(char out[SAM_SCHEMA_KEY_SIZE], const char *run_id, sam_sc
     strcpy(out + at + id + sizeof AFTER - 1, KEYS[key]);
 }
 
-const char *sam_schema_key_name(sam_schema_key key)
-{
-    return KEYS[key];
-}
-
 const char *sam_schema_state_name(sam_state_field field)
 {
     return STATE_FIELDS[field];
-}
-
-const char *sam_schema_worker_name(sam_worker_field field)
-{
-    return WORKER_FIELDS[field];
 }
 
 bool sam_schema_parse_state_field(sam_state_field *field, const char *text)

@@ -27,12 +27,13 @@ static void expect_absent(const char *source, const char *format, const char *na
 
 static void check(const char *source)
 {
-    for (int i = 0; i < SAM_KEY_COUNT; i++)
-        expect_absent(source, "'%s'", sam_schema_key_name((sam_schema_key)i));
-    for (int i = 0; i < SAM_STATE_COUNT; i++)
-        expect_absent(source, "'%s'", sam_schema_state_name((sam_state_field)i));
-    for (int i = 0; i < SAM_WORKER_COUNT; i++)
-        expect_absent(source, "':%s'", sam_schema_worker_name((sam_worker_field)i));
+#define X(name, text) expect_absent(source, "'%s'", text);
+    SAM_SCHEMA_KEYS(X)
+    SAM_SCHEMA_STATE_FIELDS(X)
+#undef X
+#define X(name, text) expect_absent(source, "':%s'", text);
+    SAM_SCHEMA_WORKER_FIELDS(X)
+#undef X
     for (int i = SAM_RUN_RUNNING; i <= SAM_RUN_COMPLETE; i++)
         expect_absent(source, "'%s'", sam_schema_run_status_name((sam_run_status)i));
     expect_absent(source, "%s[", "KEYS");
