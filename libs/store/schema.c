@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,19 +36,9 @@ void sam_schema_key_of(char out[SAM_SCHEMA_KEY_SIZE], const char *run_id, sam_sc
     strcpy(out + at + id + sizeof AFTER - 1, KEYS[key]);
 }
 
-const char *sam_schema_key_name(sam_schema_key key)
-{
-    return KEYS[key];
-}
-
 const char *sam_schema_state_name(sam_state_field field)
 {
     return STATE_FIELDS[field];
-}
-
-const char *sam_schema_worker_name(sam_worker_field field)
-{
-    return WORKER_FIELDS[field];
 }
 
 bool sam_schema_parse_state_field(sam_state_field *field, const char *text)
@@ -76,26 +67,64 @@ bool sam_schema_parse_worker_field(uint32_t *number, sam_worker_field *field, co
     return i < SAM_WORKER_COUNT;
 }
 
-void sam_schema_put_lua(sam_buffer *out)
+/* ---- Lua ---- */
+
+static const struct {
+    const char *name, *literal;
+} LITERALS[] = {
+#define X(name, text) {"STATE_" #name, "'" text "'"},
+    SAM_SCHEMA_STATE_FIELDS(X)
+#undef X
+#define X(name, text) {"WORKER_" #name, "':" text "'"},
+        SAM_SCHEMA_WORKER_FIELDS(X)
+#undef X
+#define X(name, text) {"STATUS_" #name, "'" text "'"},
+            SAM_SCHEMA_RUN_STATUSES(X)
+#undef X
+#define X(name, text, byte, letter, yields) {"KIND_" #name, #letter},
+                SAM_WORK_TABLE(X)
+#undef X
+                    {"GONE_LEASES", SAM_SCHEMA_GONE_LEASES_TEXT},
+    {"LOG_FIELD", "'" SAM_SCHEMA_LOG_FIELD "'"},
+    {"SIGNATURES_FIELD", "'" SAM_SCHEMA_SIGNATURES_FIELD "'"},
+};
+
+void sam_schema_put_lua_keys(sam_buffer *out)
 {
 #define X(name, text) ", " #name
     /* the first of the list is thrown away: a list cannot begin with a comma */
     sam_put_text(out, "local _" SAM_SCHEMA_KEYS(X) " = nil, unpack(KEYS)\n");
 #undef X
-#define X(name, text) "local STATE_" #name " = '" text "'\n"
-    sam_put_text(out, SAM_SCHEMA_STATE_FIELDS(X));
-#undef X
-#define X(name, text) "local WORKER_" #name " = ':" text "'\n"
-    sam_put_text(out, SAM_SCHEMA_WORKER_FIELDS(X));
-#undef X
-#define X(name, text) "local STATUS_" #name " = '" text "'\n"
-    sam_put_text(out, SAM_SCHEMA_RUN_STATUSES(X));
-#undef X
-#define X(name, text, byte, letter, yields) "local KIND_" #name " = " #letter "\n"
-    sam_put_text(out, SAM_WORK_TABLE(X));
-#undef X
-    sam_put_format(out, "local GONE_LEASES = %d\nlocal LOG_FIELD, SIGNATURES_FIELD = '%s', '%s'\n",
-                   SAM_SCHEMA_GONE_LEASES, SAM_SCHEMA_LOG_FIELD, SAM_SCHEMA_SIGNATURES_FIELD);
+}
+
+static size_t name_length(const char *at)
+{
+    size_t length = 0;
+    while (isalnum((unsigned char)at[length]) || at[length] == '_')
+        length++;
+    return length;
+}
+
+/* What a name of the schema stands for; NULL: it is another. */
+static const char *literal_of(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof LITERALS / sizeof LITERALS[0]; i++)
+        if (strlen(LITERALS[i].name) == length && memcmp(LITERALS[i].name, name, length) == 0)
+            return LITERALS[i].literal;
+    return NULL;
+}
+
+void sam_schema_put_lua(sam_buffer *out, const char *source)
+{
+    while (*source != 0) {
+        size_t length = name_length(source);
+        const char *literal = literal_of(source, length);
+        if (literal != NULL)
+            sam_put_text(out, literal);
+        else
+            sam_put_bytes(out, source, length == 0 ? 1 : length);
+        source += length == 0 ? 1 : length;
+    }
 }
 
 /* ---- statuses ---- */

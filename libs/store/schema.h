@@ -8,9 +8,9 @@
  *     if (sam_schema_parse_worker_field(&number, &field, "7:seen") && field == SAM_WORKER_SEEN)
  *         printf("worker %u\n", number);                                    // worker 7
  *
- * Lua has the same names as local variables (sam_schema_put_lua): WORKERS, STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, and
- * the letters of run/work.h: KIND_SLOT.
- * Thread safety: pure functions, from any thread.
+ * Lua has the same names: keys as local variables, WORKERS; those of fields, statuses and kinds of work (run/work.h)
+ * are replaced by what they stand for when a source is read: STATE_HEAD, WORKER_SEEN, STATUS_PAUSED, KIND_SLOT. Thread
+ * safety: pure functions, from any thread.
  */
 #ifndef SAM_STORE_SCHEMA_H
 #define SAM_STORE_SCHEMA_H
@@ -91,7 +91,8 @@
     X(QUARANTINED, "quarantined")
 
 /* A worker that was not seen for so many lease times is gone. */
-#define SAM_SCHEMA_GONE_LEASES 3
+#define SAM_SCHEMA_GONE_LEASES      3
+#define SAM_SCHEMA_GONE_LEASES_TEXT "3"
 
 /* The one field of an entry of a stream. */
 #define SAM_SCHEMA_LOG_FIELD        "b"
@@ -113,15 +114,17 @@ typedef enum sam_worker_status { SAM_SCHEMA_WORKER_STATUSES(X) SAM_WORKER_STATUS
 /* ---- keys and fields ---- */
 
 void sam_schema_key_of(char out[SAM_SCHEMA_KEY_SIZE], const char *run_id, sam_schema_key key);
-const char *sam_schema_key_name(sam_schema_key key);        /* without the run: "workers" */
-const char *sam_schema_state_name(sam_state_field field);   /* "head" */
-const char *sam_schema_worker_name(sam_worker_field field); /* without the worker: "seen" */
+const char *sam_schema_state_name(sam_state_field field); /* "head" */
 bool sam_schema_parse_state_field(sam_state_field *field, const char *text);
 #define SAM_SCHEMA_WORKER_FIELD_SIZE 32
 void sam_schema_worker_field_of(char out[SAM_SCHEMA_WORKER_FIELD_SIZE], uint32_t number, sam_worker_field field);
 bool sam_schema_parse_worker_field(uint32_t *number, sam_worker_field *field, const char *text); /* "7:seen" */
-/* "local MANIFEST, STATE ... = unpack(KEYS)", and the names of fields, statuses and kinds of work. */
-void sam_schema_put_lua(sam_buffer *out);
+
+/* "local MANIFEST, STATE ... = unpack(KEYS)". */
+void sam_schema_put_lua_keys(sam_buffer *out);
+/* A source with what its names of fields, statuses and kinds of work stand for in their place. (As local variables they
+ * would cost each call: a function that uses one links it when it is made, and a call makes all functions.) */
+void sam_schema_put_lua(sam_buffer *out, const char *source);
 
 /* ---- statuses ---- */
 

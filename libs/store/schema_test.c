@@ -13,6 +13,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#define X(name, text) text,
+static const char *const KEYS[] = {SAM_SCHEMA_KEYS(X)};
+static const char *const NAMES[] = {SAM_SCHEMA_KEYS(X) SAM_SCHEMA_STATE_FIELDS(X) SAM_SCHEMA_WORKER_FIELDS(X)};
+#undef X
+
 static void keys_of_a_run_stand_on_one_node_of_a_cluster(void **state)
 {
     char key[SAM_SCHEMA_KEY_SIZE], id[SAM_DIGEST_HEX];
@@ -23,7 +28,7 @@ static void keys_of_a_run_stand_on_one_node_of_a_cluster(void **state)
         sam_schema_key_of(key, id, (sam_schema_key)i);
         assert_memory_equal(key, "samara:{aaaa", 12);
         assert_memory_equal(strchr(key, '}'), "}:", 2);
-        assert_string_equal(strchr(key, '}') + 2, sam_schema_key_name((sam_schema_key)i));
+        assert_string_equal(strchr(key, '}') + 2, KEYS[i]);
     }
 }
 
@@ -101,6 +106,20 @@ static void statuses_of_runs_have_the_names_of_the_wire(void **state)
     assert_false(sam_schema_parse_run_status(&status, "Complete"));
 }
 
+static void names_in_a_lua_source_become_what_they_stand_for(void **state)
+{
+    static const char SOURCE[] = "f(STATE_HEAD, worker .. WORKER_SEEN, STATUS_PAUSED, KIND_SLOT, 2 * GONE_LEASES,\n"
+                                 "  MY_STATE_HEAD, STATE_HEADS, LOG_FIELD) -- $",
+                      LUA[] = "f('head', worker .. ':seen', 'paused', 's', 2 * 3,\n"
+                              "  MY_STATE_HEAD, STATE_HEADS, 'b') -- $";
+    sam_buffer out = {0};
+    (void)state;
+    sam_schema_put_lua(&out, SOURCE);
+    assert_int_equal(out.length, strlen(LUA));
+    assert_memory_equal(out.bytes, LUA, out.length);
+    sam_buffer_free(&out);
+}
+
 static void expect_in(const char *text, const char *name)
 {
     char quoted[64];
@@ -117,12 +136,8 @@ static void the_page_tells_of_every_key_and_field(void **state)
     char *text = sam_strndup((const char *)page.bytes, page.length);
     assert_non_null(text);
     expect_in(text, SAM_SCHEMA_RUNS);
-    for (int i = 0; i < SAM_KEY_COUNT; i++)
-        expect_in(text, sam_schema_key_name((sam_schema_key)i));
-    for (int i = 0; i < SAM_STATE_COUNT; i++)
-        expect_in(text, sam_schema_state_name((sam_state_field)i));
-    for (int i = 0; i < SAM_WORKER_COUNT; i++)
-        expect_in(text, sam_schema_worker_name((sam_worker_field)i));
+    for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++)
+        expect_in(text, NAMES[i]);
     sam_free(text);
     sam_file_map_close(&page);
 }
@@ -136,6 +151,7 @@ int main(void)
         cmocka_unit_test(evaluations_are_read_as_they_are_written),
         cmocka_unit_test(a_worker_is_gone_after_three_lease_times),
         cmocka_unit_test(statuses_of_runs_have_the_names_of_the_wire),
+        cmocka_unit_test(names_in_a_lua_source_become_what_they_stand_for),
         cmocka_unit_test(the_page_tells_of_every_key_and_field),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

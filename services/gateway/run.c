@@ -266,7 +266,7 @@ uint64_t gateway_run_rounds(gateway_run *run)
     return rounds;
 }
 
-sam_run_status gateway_run_status(const gateway_run *run)
+static sam_run_status status_of(const gateway_run *run)
 {
     if (run->rounds >= run->manifest->rounds)
         return SAM_RUN_COMPLETE;
@@ -275,7 +275,7 @@ sam_run_status gateway_run_status(const gateway_run *run)
 
 const char *gateway_run_status_name(const gateway_run *run)
 {
-    return run->fault[0] != 0 ? "faulty" : sam_schema_run_status_name(gateway_run_status(run));
+    return run->fault[0] != 0 ? "faulty" : sam_schema_run_status_name(status_of(run));
 }
 
 /* ---- figures of the last rounds ---- */
@@ -295,7 +295,7 @@ double gateway_run_codes_rms(const gateway_run *run)
 double gateway_run_probes_per_second(const gateway_run *run, uint64_t now_ms)
 {
     uint64_t known = run->rounds < GATEWAY_RECENT ? run->rounds : GATEWAY_RECENT, probes = 0;
-    if (known < 2 || gateway_run_status(run) == SAM_RUN_COMPLETE)
+    if (known < 2 || status_of(run) == SAM_RUN_COMPLETE)
         return 0;
     uint64_t begin = run->tally.recent[(run->rounds - known) % GATEWAY_RECENT].committed_ms;
     for (uint64_t r = run->rounds - known + 1; r < run->rounds; r++)

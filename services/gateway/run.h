@@ -106,7 +106,6 @@ sam_status gateway_run_chain(gateway_run *run, uint64_t round, sam_digest *chain
 uint64_t gateway_run_rounds(gateway_run *run); /* takes the lock */
 
 /* ---- with the lock held ---- */
-sam_run_status gateway_run_status(const gateway_run *run);
 const char *gateway_run_status_name(const gateway_run *run); /* "running", "paused", "complete", "faulty" */
 double gateway_run_codes_rms(const gateway_run *run);        /* of the last rounds, in quanta */
 double gateway_run_probes_per_second(const gateway_run *run, uint64_t now_ms);

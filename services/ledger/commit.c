@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -27,6 +28,38 @@ static void gathered_free(gathered *all)
 
 /* ---- what Redis has of it ---- */
 
+/* "s:41:3" of round 41: place 3. False: it is another. */
+static bool parse_place(uint32_t *place, const char *prefix, const char *work)
+{
+    uint64_t number;
+    size_t length = strlen(prefix);
+    if (strncmp(work, prefix, length) != 0 || !sam_parse_u64(work + length, &number) || number > UINT32_MAX)
+        return false;
+    *place = (uint32_t)number;
+    return true;
+}
+
+/* values[place]: where the reply has its record. */
+static sam_status sort_by_place(const redisReply **values, const ledger_run *run, uint64_t round,
+                                redisReply *const *pairs, size_t count, sam_error *err)
+{
+    char prefix[SAM_WORK_TEXT];
+    sam_work_write(prefix, &(sam_work){SAM_WORK_SLOT, round, 0});
+    prefix[strlen(prefix) - 1] = 0; /* "s:41:" */
+    for (size_t i = 0; i + 1 < count; i += 2) {
+        uint32_t place;
+        const char *work;
+        size_t length;
+        sam_status status = sam_redis_bytes(pairs[i], "the work of an open round", &work, &length, err);
+        if (status != SAM_OK)
+            return status;
+        if (!parse_place(&place, prefix, work) || place >= run->shape.places)
+            return sam_fail(err, SAM_CORRUPT, "Redis has \"%.40s\" among the records of round %" PRIu64, work, round);
+        values[place] = pairs[i + 1];
+    }
+    return SAM_OK;
+}
+
 static sam_status take_record(gathered *all, const ledger_run *run, const redisReply *value, uint32_t place,
                               sam_error *err)
 {
@@ -46,15 +79,21 @@ static sam_status take_record(gathered *all, const ledger_run *run, const redisR
     return sam_round_add(&all->round, &record, err);
 }
 
-/* reply: a value for each place, nil where it has no record */
-static sam_status take_records(gathered *all, const ledger_run *run, const redisReply *values, sam_error *err)
+/* reply: work and value in turn */
+static sam_status take_records(gathered *all, const ledger_run *run, const redisReply *records, sam_error *err)
 {
-    redisReply *const *each;
+    redisReply *const *pairs;
     size_t count;
-    sam_status status = sam_redis_array(values, "the open round", 0, &each, &count, err);
-    for (size_t i = 0; i < count && status == SAM_OK; i++)
-        if (each[i]->type != REDIS_REPLY_NIL)
-            status = take_record(all, run, each[i], (uint32_t)i, err);
+    sam_status status = sam_redis_array(records, "the open round", 0, &pairs, &count, err);
+    const redisReply **values = sam_alloc(run->shape.places, sizeof *values);
+    if (values == NULL)
+        return sam_fail(err, SAM_NO_MEMORY, "no memory for the records of a round");
+    if (status == SAM_OK)
+        status = sort_by_place(values, run, all->round.number, pairs, count, err);
+    for (uint32_t place = 0; place < run->shape.places && status == SAM_OK; place++)
+        if (values[place] != NULL)
+            status = take_record(all, run, values[place], place, err);
+    sam_free(values);
     if (status == SAM_OK && all->signatures.failed)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for the signatures of a round");
     return status;
@@ -84,7 +123,7 @@ static sam_status take_evaluations(sam_round *round, const redisReply *queued, s
     return SAM_OK;
 }
 
-enum { FULL, HEAD, CHAIN, NOW, VALUES, LAPSED, EVALUATIONS, PARTS };
+enum { FULL, HEAD, CHAIN, NOW, RECORDS, LAPSED, EVALUATIONS, PARTS };
 
 static sam_status read_head(gathered *all, const ledger_run *run, redisReply *const *parts, sam_error *err)
 {
@@ -114,7 +153,7 @@ static sam_status read_gathered(gathered *all, const ledger_run *run, const redi
         return status;
     status = read_head(all, run, parts, err);
     if (status == SAM_OK)
-        status = take_records(all, run, parts[VALUES], err);
+        status = take_records(all, run, parts[RECORDS], err);
     return status == SAM_OK ? take_evaluations(&all->round, parts[EVALUATIONS], err) : status;
 }
 

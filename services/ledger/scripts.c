@@ -21,23 +21,31 @@ static const struct {
 #undef X
 };
 
+/* Names of keys, lua/common.lua, and the function itself. */
+static char *source_of(ledger_script which)
+{
+    sam_buffer text = {0};
+    sam_schema_put_lua_keys(&text);
+    sam_schema_put_lua(&text, ledger_lua_common);
+    sam_schema_put_lua(&text, "\n");
+    sam_schema_put_lua(&text, OWN[which].source);
+    char *source = text.failed ? NULL : sam_strndup((const char *)text.bytes, text.length);
+    sam_buffer_free(&text);
+    return source;
+}
+
 sam_status ledger_scripts_init(ledger_scripts *scripts, sam_error *err)
 {
-    sam_buffer names = {0};
     *scripts = (ledger_scripts){0};
-    sam_schema_put_lua(&names);
-    sam_put_u8(&names, 0);
-    bool good = !names.failed;
-    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT && good; i++) {
-        scripts->source[i] = sam_format("%s\n%s\n%s", (const char *)names.bytes, ledger_lua_common, OWN[i].source);
+    for (size_t i = 0; i < LEDGER_SCRIPT_COUNT; i++) {
+        scripts->source[i] = source_of((ledger_script)i);
+        if (scripts->source[i] == NULL) {
+            ledger_scripts_free(scripts);
+            return sam_fail(err, SAM_NO_MEMORY, "no memory for the ledger's Lua functions");
+        }
         scripts->script[i] = (sam_script)SAM_SCRIPT(OWN[i].name, scripts->source[i]);
-        good = scripts->source[i] != NULL;
     }
-    sam_buffer_free(&names);
-    if (good)
-        return SAM_OK;
-    ledger_scripts_free(scripts);
-    return sam_fail(err, SAM_NO_MEMORY, "no memory for the ledger's Lua functions");
+    return SAM_OK;
 }
 
 void ledger_scripts_free(ledger_scripts *scripts)

@@ -46,6 +46,26 @@ local function ask_others()
   end
 end
 
+-- Nobody needs what is left of a round that is committed.
+local function drop_rest(number)
+  local left = {}
+  local name = KIND_SLOT .. ':' .. text(number) .. ':'
+  for _, key in ipairs({LEASES, ADDRESSED, DEADLINES}) do
+    for _, work in ipairs(redis.call('ZRANGE', key, 0, -1)) do
+      if string.sub(work, 1, #name) == name then
+        left[#left + 1] = work
+      end
+    end
+  end
+  redis.call('ZREMRANGEBYSCORE', FREE, text(first_turn(KIND_SLOT, number)),
+             '(' .. text(first_turn(KIND_EVALUATION, number + 1)))
+  redis.call('ZREMRANGEBYSCORE', LAPSED, text(number), text(number))
+  call_many('ZREM', LEASES, left)
+  call_many('ZREM', ADDRESSED, left)
+  call_many('ZREM', DEADLINES, left)
+  call_many('HDEL', HOLDERS, left)
+end
+
 -- The records of other rounds stay.
 local function clear_open()
   if redis.call('HLEN', OPEN) == round.filled then

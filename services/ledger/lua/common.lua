@@ -1,5 +1,6 @@
--- Stands before every function of the ledger, and after the names of keys, fields, statuses and kinds of work
--- (libs/store/schema.h). docs/formats/redis.md says what stands in each key.
+-- Stands before every function of the ledger. STATE, WORKERS ... are the keys of the run; STATE_HEAD, WORKER_SEEN,
+-- STATUS_PAUSED, KIND_SLOT ... are names that C replaces by what they stand for (libs/store/schema.h).
+-- docs/formats/redis.md says what stands in each key.
 --
 -- Lua knows work by its text, "KIND:ROUND:INDEX", to whom it may be given, and when its time is over. Which work there
 -- is comes from C, with the call that opens it (open_work). The places of a round are 0, 1, 2 ... without gaps, and so
@@ -28,11 +29,14 @@ end
 
 -- The values of many fields of a hash, false where there is none.
 local function get_many(key, fields)
+  if #fields > 0 and #fields <= PORTION then
+    return redis.call('HMGET', key, unpack(fields))
+  end
   local values = {}
   for from = 1, #fields, PORTION do
     local some = redis.call('HMGET', key, unpack(fields, from, math.min(from + PORTION - 1, #fields)))
     for i = 1, #some do
-      values[#values + 1] = some[i]
+      values[from - 1 + i] = some[i]
     end
   end
   return values
@@ -53,7 +57,8 @@ local function load_state()
     return nil
   end
   return {status = values[1], chain = values[2], head = tonumber(values[3]), lease_ms = tonumber(values[4]),
-          quorum = tonumber(values[5]), quorum_ms = tonumber(values[6])}
+          quorum = tonumber(values[5]), quorum_ms = tonumber(values[6]),
+          special = redis.call('EXISTS', ADDRESSED, DEADLINES, LAPSED) > 0} -- else nobody need look there
 end
 
 local function no_run()
@@ -62,10 +67,6 @@ end
 
 local function no_worker(worker)
   return redis.error_reply('NOT_FOUND the run has no worker ' .. worker .. '; join it first')
-end
-
-local function is_worker(worker)
-  return redis.call('HEXISTS', WORKERS, worker .. WORKER_NAME) == 1
 end
 
 -- worker -> the work it holds
@@ -128,7 +129,7 @@ local function is_full(state, rounds)
   if round.filled < state.quorum then
     return false
   end
-  local lapsed = redis.call('ZCOUNT', LAPSED, text(number), text(number))
+  local lapsed = state.special and redis.call('ZCOUNT', LAPSED, text(number), text(number)) or 0
   if round.filled + lapsed < round.places and not is_over(state, number, round) then
     return false
   end
@@ -164,10 +165,10 @@ local function names_of(kind, round, first, count)
 end
 
 local function put_free(kind, round, first, count)
-  local members, turn, name = {}, first_turn(kind, round), kind .. ':' .. text(round) .. ':'
-  for index = first, first + count - 1 do
-    members[#members + 1] = text(turn + index)
-    members[#members + 1] = name .. index
+  local members, turn, name = {}, first_turn(kind, round) + first, kind .. ':' .. text(round) .. ':'
+  for i = 0, count - 1 do
+    members[2 * i + 1] = text(turn + i)
+    members[2 * i + 2] = name .. (first + i)
   end
   call_many('ZADD', FREE, members)
 end
@@ -175,9 +176,9 @@ end
 -- All with one score.
 local function put_scored(key, score, works)
   local members = {}
-  for _, work in ipairs(works) do
-    members[#members + 1] = score
-    members[#members + 1] = work
+  for i, work in ipairs(works) do
+    members[2 * i - 1] = score
+    members[2 * i] = work
   end
   call_many('ZADD', key, members)
 end
@@ -236,24 +237,8 @@ local function finish(work)
   return there > 0
 end
 
--- Nobody needs what is left of a round that is committed.
-local function drop_rest(number)
-  local left = {}
-  local name = KIND_SLOT .. ':' .. text(number) .. ':'
-  for _, key in ipairs({LEASES, ADDRESSED, DEADLINES}) do
-    for _, work in ipairs(redis.call('ZRANGE', key, 0, -1)) do
-      if string.sub(work, 1, #name) == name then
-        left[#left + 1] = work
-      end
-    end
-  end
-  redis.call('ZREMRANGEBYSCORE', FREE, text(first_turn(KIND_SLOT, number)),
-             '(' .. text(first_turn(KIND_EVALUATION, number + 1)))
-  redis.call('ZREMRANGEBYSCORE', LAPSED, text(number), text(number))
-  call_many('ZREM', LEASES, left)
-  call_many('ZREM', ADDRESSED, left)
-  call_many('ZREM', DEADLINES, left)
-  call_many('HDEL', HOLDERS, left)
+local function is_work_left()
+  return redis.call('EXISTS', FREE, LEASES, ADDRESSED) > 0
 end
 
 -- Up to `count` pieces of free work whose turn is in between, and `at`: the next of them to be given.
@@ -324,7 +309,7 @@ end
 
 -- What lapses does not while the run is paused: pause.lua.
 local function lapse_all(state, now)
-  if redis.call('EXISTS', DEADLINES) == 0 or state.status == STATUS_PAUSED then
+  if not state.special or state.status == STATUS_PAUSED then
     return 0
   end
   local lost = 0

@@ -3,7 +3,7 @@ local worker = ARGV[1]
 if not load_state() then
   return no_run()
 end
-if not is_worker(worker) then
+if redis.call('HEXISTS', WORKERS, worker .. WORKER_NAME) == 0 then
   return no_worker(worker)
 end
 local held = holdings()[worker] or {}

@@ -4,6 +4,4 @@ if not state then
   return no_run()
 end
 expire(state, now_ms())
-local free = redis.call('ZCARD', FREE)
-local left = free + redis.call('ZCARD', LEASES) + redis.call('ZCARD', ADDRESSED)
-return {state.status, free, left > 0 and 1 or 0, is_full(state, load_rounds()) and 1 or 0}
+return {state.status, redis.call('ZCARD', FREE), is_work_left() and 1 or 0, is_full(state, load_rounds()) and 1 or 0}

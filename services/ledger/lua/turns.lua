@@ -21,49 +21,53 @@ local ARGV, tonumber = ARGV, tonumber -- globals are looked up by name, and ther
 local reach = tonumber(ARGV[1])
 local TURN, RESULT = 8, 5 -- arguments
 local rounds = load_rounds()
-local special = redis.call('EXISTS', ADDRESSED, DEADLINES, LAPSED) > 0 -- else nobody need look there
+local special = state.special
 
 -- ---- the turns ----
 
 local about, workers = {}, {} -- worker -> what is known of it; all of them, in the order of their first turn
 
 local function about_worker(worker)
-  if not about[worker] then
-    about[worker] = {slots = 0, busy = 0, late = 0, refused = 0,
-                     known = false, left = false, slots_only = false, slots_before = 0, busy_before = 0}
+  local of = about[worker]
+  if not of then
+    of = {slots = 0, busy = 0, late = 0, refused = 0,
+          known = false, left = false, slots_only = false, slots_before = 0, busy_before = 0}
+    about[worker] = of
     workers[#workers + 1] = worker
   end
-  return about[worker]
+  return of
 end
 
 local function read_turns()
-  local turns, at = {}, 2
+  local turns, count, at = {}, 0, 2
   while ARGV[at] do
-    local first = at + TURN
-    local turn = {worker = ARGV[at], cursor = tonumber(ARGV[at + 1]), wants = tonumber(ARGV[at + 2]),
-                  ahead = ARGV[at + 3] == '1', again = ARGV[at + 4] == '1', wait = tonumber(ARGV[at + 5]),
-                  refused = tonumber(ARGV[at + 6]), first = first, last = first - 1 + RESULT * tonumber(ARGV[at + 7]),
-                  text = {}, about = about_worker(ARGV[at]), error = false, may_have = false, quiet = false}
-    turns[#turns + 1] = turn
-    at = turn.last + 1
+    local worker, first = ARGV[at], at + TURN
+    local last = first - 1 + RESULT * tonumber(ARGV[at + 7])
+    count = count + 1
+    turns[count] = {worker = worker, cursor = tonumber(ARGV[at + 1]), wants = tonumber(ARGV[at + 2]),
+                    ahead = ARGV[at + 3] == '1', again = ARGV[at + 4] == '1', wait = tonumber(ARGV[at + 5]),
+                    refused = tonumber(ARGV[at + 6]), first = first, last = last, about = about_worker(worker),
+                    error = false, may_have = false, quiet = false, leases = false}
+    at = last + 1
   end
   return turns
 end
 
 local function read_workers()
   local fields = {}
-  for _, worker in ipairs(workers) do
-    fields[#fields + 1] = worker .. WORKER_NAME
-    fields[#fields + 1] = worker .. WORKER_LEFT
-    fields[#fields + 1] = worker .. WORKER_SLOTS_ONLY
-    fields[#fields + 1] = worker .. WORKER_SLOTS
-    fields[#fields + 1] = worker .. WORKER_BUSY
+  for i, worker in ipairs(workers) do
+    local at = 5 * i
+    fields[at - 4] = worker .. WORKER_NAME
+    fields[at - 3] = worker .. WORKER_LEFT
+    fields[at - 2] = worker .. WORKER_SLOTS_ONLY
+    fields[at - 1] = worker .. WORKER_SLOTS
+    fields[at] = worker .. WORKER_BUSY
   end
   local values = get_many(WORKERS, fields)
   for i, worker in ipairs(workers) do
-    local of, at = about[worker], 5 * i - 4
-    of.known, of.left, of.slots_only = values[at], values[at + 1], values[at + 2]
-    of.slots_before, of.busy_before = tonumber(values[at + 3] or 0), tonumber(values[at + 4] or 0)
+    local of, at = about[worker], 5 * i
+    of.known, of.left, of.slots_only = values[at - 4], values[at - 3], values[at - 2]
+    of.slots_before, of.busy_before = tonumber(values[at - 1] or 0), tonumber(values[at] or 0)
   end
 end
 
@@ -80,17 +84,18 @@ end
 -- ---- results ----
 
 local open = {} -- work -> "author:record" of the open rounds, as far as the turns speak of it
-local filled, finished, grown = {}, {}, {} -- what is new of it, by name and value; its work; the rounds it is of
-
 local work_at = {} -- of the record at ARGV[at]
+local filled, finished, count = {}, {}, 0 -- what is new of `open`, by name and value; its works, and how many they are
+local grown = {} -- the rounds they are of
 
 local function read_open(turns)
-  local works = {}
+  local works, n = {}, 0
   for _, turn in ipairs(turns) do
     for at = turn.first, turn.last, RESULT do
       if ARGV[at] == KIND_SLOT then
-        works[#works + 1] = KIND_SLOT .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]
-        work_at[at] = works[#works]
+        n = n + 1
+        works[n] = KIND_SLOT .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]
+        work_at[at] = works[n]
       end
     end
   end
@@ -99,9 +104,8 @@ local function read_open(turns)
   end
 end
 
--- May another worker than the one that a place is for not fill it?
 local function is_for_another(worker, work)
-  local addressee = special and redis.call('ZSCORE', ADDRESSED, work)
+  local addressee = redis.call('ZSCORE', ADDRESSED, work)
   return addressee and addressee ~= worker
 end
 
@@ -114,20 +118,22 @@ local function take_record(worker, at)
   if there then
     return string.match(there, '^%d+') == worker and 'known' or 'late'
   end
-  if round.closed or tonumber(ARGV[at + 2]) >= round.places or is_for_another(worker, work) then
+  if round.closed or tonumber(ARGV[at + 2]) >= round.places or (special and is_for_another(worker, work)) then
     return 'late'
   end
-  open[work] = worker .. ':' .. ARGV[at + 4]
-  filled[#filled + 1] = work
-  filled[#filled + 1] = open[work]
-  finished[#finished + 1] = work
+  local value = worker .. ':' .. ARGV[at + 4]
+  count = count + 1
+  open[work] = value
+  finished[count] = work
+  filled[2 * count - 1] = work
+  filled[2 * count] = value
   round.filled = round.filled + 1
   grown[number] = round
   return 'taken'
 end
 
 local function take_sums(worker, at)
-  if is_for_another(worker, KIND_EVALUATION .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]) then
+  if special and is_for_another(worker, KIND_EVALUATION .. ':' .. ARGV[at + 1] .. ':' .. ARGV[at + 2]) then
     return 'late'
   end
   return take_chunk(worker, ARGV[at + 1], ARGV[at + 2], ARGV[at + 4])
@@ -138,7 +144,8 @@ local function take_results(turn)
   of.refused = of.refused + turn.refused
   for at = turn.first, turn.last, RESULT do
     local is_record = ARGV[at] == KIND_SLOT
-    local outcome = (is_record and take_record or take_sums)(turn.worker, at)
+    local take = is_record and take_record or take_sums
+    local outcome = take(turn.worker, at)
     if outcome == 'late' then
       of.late = of.late + 1
       turn.refused = turn.refused + 1
@@ -177,10 +184,13 @@ end
 
 -- Takes from the front of a list of work, as far as there is any.
 local function take(list, chosen, wants)
-  while #chosen < wants and list[list.at] do
-    chosen[#chosen + 1] = list[list.at]
-    list.at = list.at + 1
+  local n, at = #chosen, list.at
+  while n < wants and list[at] do
+    n = n + 1
+    chosen[n] = list[at]
+    at = at + 1
   end
+  list.at = at
 end
 
 local function may_have(turn)
@@ -226,29 +236,31 @@ local terms = {}
 local function term_of(n)
   if not terms[n] then
     local valid = math.min(state.lease_ms * n, 4294967295)
-    terms[n] = {valid = text(valid), deadline = text(now + valid)}
+    terms[n] = {valid = ' ' .. text(valid), deadline = text(now + valid)}
   end
   return terms[n]
 end
 
 -- What lapses is valid until it does.
 local function own_term(work)
-  local deadline = special and redis.call('ZSCORE', DEADLINES, work)
-  return deadline and {valid = text(math.max(tonumber(deadline) - now, 1)), deadline = deadline}
+  local deadline = redis.call('ZSCORE', DEADLINES, work)
+  return deadline and {valid = ' ' .. text(math.max(tonumber(deadline) - now, 1)), deadline = deadline}
 end
 
-local given, deadlines, holders = {}, {}, {}
+local given, deadlines, holders, leased = {}, {}, {}, 0
 
 local function lease(turn, chosen)
   local in_hand = turn.ahead and 1 or 0
+  turn.leases = {}
   for i, work in ipairs(chosen) do
-    local term = own_term(work) or term_of(i + in_hand)
-    given[#given + 1] = work
-    deadlines[#deadlines + 1] = term.deadline
-    deadlines[#deadlines + 1] = work
-    holders[#holders + 1] = work
-    holders[#holders + 1] = turn.worker
-    turn.text[#turn.text + 1] = work .. ' ' .. term.valid
+    local term = special and own_term(work) or term_of(i + in_hand)
+    leased = leased + 1
+    given[leased] = work
+    deadlines[2 * leased - 1] = term.deadline
+    deadlines[2 * leased] = work
+    holders[2 * leased - 1] = work
+    holders[2 * leased] = turn.worker
+    turn.leases[i] = work .. term.valid
   end
 end
 
@@ -267,16 +279,21 @@ end
 
 local function give_leases(turns, full)
   local wants = 0
+  local ahead = false
   for _, turn in ipairs(turns) do
     turn.may_have = may_have(turn)
     wants = wants + (turn.may_have and turn.wants or 0)
+    ahead = ahead or turn.ahead
   end
   local evaluations = first_free('-inf', '(' .. text(first_turn(KIND_SLOT, state.head)), wants)
   local slots = first_free(text(first_turn(KIND_SLOT, full and state.head + 1 or state.head)), '+inf', wants)
-  for _, turn in ipairs(in_order(turns)) do
-    local chosen = turn.may_have and choose(turn, full, evaluations, slots) or {}
-    lease(turn, chosen)
-    turn.quiet = #chosen == 0 and turn.cursor == state.head
+  for _, turn in ipairs(ahead and in_order(turns) or turns) do
+    local chosen = turn.may_have and choose(turn, full, evaluations, slots)
+    if chosen and chosen[1] then
+      lease(turn, chosen)
+    else
+      turn.quiet = turn.cursor == state.head and not turn.error
+    end
   end
   call_many('ZREM', FREE, given)
   call_many('ZADD', LEASES, deadlines)
@@ -286,21 +303,23 @@ end
 -- ---- what is written of workers ----
 
 local function write_workers(turns)
-  local fields = {}
+  local fields, n = {}, 0
   local function set(worker, name, value)
-    fields[#fields + 1] = worker .. name
-    fields[#fields + 1] = text(value)
+    fields[n + 1] = worker .. name
+    fields[n + 2] = value
+    n = n + 2
   end
+  local at_once = text(now)
   for _, turn in ipairs(turns) do
     if turn.about.known then
-      set(turn.worker, WORKER_SEEN, now + (turn.quiet and not turn.error and turn.wait or 0))
+      set(turn.worker, WORKER_SEEN, turn.quiet and text(now + turn.wait) or at_once)
     end
   end
   for _, worker in ipairs(workers) do
     local of = about[worker]
     if of.known and of.slots > 0 then
-      set(worker, WORKER_SLOTS, of.slots_before + of.slots)
-      set(worker, WORKER_BUSY, of.busy_before + of.busy)
+      set(worker, WORKER_SLOTS, text(of.slots_before + of.slots))
+      set(worker, WORKER_BUSY, text(of.busy_before + of.busy))
     end
     if of.known and of.late > 0 then
       redis.call('HINCRBY', WORKERS, worker .. WORKER_LATE, of.late)
@@ -329,15 +348,12 @@ write_workers(turns)
 
 -- After the last round, whoever can evaluate is told to stay: the one that holds the last chunk may die, and then
 -- another has to be there.
-local busy = redis.call('ZCARD', FREE) + redis.call('ZCARD', LEASES) + redis.call('ZCARD', ADDRESSED) > 0
-
-local function status_for(turn)
-  local stays = state.status == STATUS_COMPLETE and busy and not turn.about.slots_only
-  return stays and STATUS_RUNNING or state.status
-end
+local for_evaluators = state.status == STATUS_COMPLETE and is_work_left() and STATUS_RUNNING or state.status
 
 local reply = {state.head, state.chain, full and 1 or 0}
-for _, turn in ipairs(turns) do
-  reply[#reply + 1] = turn.error or table.concat({status_for(turn), text(turn.refused), unpack(turn.text)}, ' ')
+for i, turn in ipairs(turns) do
+  local status = turn.about.slots_only and state.status or for_evaluators
+  local leases = turn.leases and ' ' .. table.concat(turn.leases, ' ') or ''
+  reply[i + 3] = turn.error or status .. ' ' .. text(turn.refused) .. leases
 end
 return reply
