@@ -27,7 +27,7 @@ def random_manifest(rng, number, like):
                        {"kind": "first", "window": 3}],
              "guard": [{"clip": 600, "kind": "clip"}, {"clip": 900, "kind": "trimmed", "trim": 64},
                        {"cap": 300, "clip": 1200, "kind": "median"}]}
-    directions = dict(FAMILIES[number % 3])
+    directions = dict(FAMILIES[number % len(FAMILIES)])
     if number % 4:
         directions["epoch_rounds"] = str(rng.randint(1, 6))
     manifest = {**like, "name": f"any {number}", "seed": str(rng.getrandbits(64)), "rounds": str(ROUNDS),
