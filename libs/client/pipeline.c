@@ -6,6 +6,7 @@
 #include "base/shutdown.h"
 #include "client/in_hand.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 #define LOOK_MS     100u /* a signal wakes nobody: this often everyone who waits looks for one */
 #define RECENT      8u   /* turns of which the shortest is a round trip */
 #define QUICK_SHARE 30   /* a round trip of less than this part of the work is not worth a lease ahead */
+#define SPARE       1.1  /* times a round trip, since it is not always the same */
 
 #define X(name, text, byte, letter, yields) +1
 enum { KINDS = 1 SAM_WORK_TABLE(X) }; /* their bytes are 1, 2, ... */
@@ -146,21 +148,31 @@ static uint64_t round_trip_ms(const sam_pipeline *p)
     return shortest;
 }
 
-/* When the next lease is to be asked for by a worker that has some; 0: now. */
-static uint64_t ask_at(const sam_pipeline *p)
+/* Of the work that is begun, or begins next; 0: not known yet. */
+static double present_mean_ms(const sam_pipeline *p)
 {
     const sam_in_hand *hand = &p->hand;
-    sam_work_kind kind = hand->is_computing ? hand->computing.kind : hand->waiting[0].lease.kind;
-    double mean = p->mean_ms[kind];
-    double trip = (double)round_trip_ms(p), early = p->options.early_ms;
-    if (p->options.early_ms == SAM_PIPELINE_AT_ONCE || mean == 0)
+    return p->mean_ms[hand->is_computing ? hand->computing.kind : hand->waiting[0].lease.kind];
+}
+
+/* How many leases are to wait here while one is computed, and, where that is not yet, `*from` is when. One is enough
+ * where it lasts longer than a round trip, and then it need not be here before the last two of them. Else each turn has
+ * to bring what is computed until the next one does. */
+static uint32_t leases_ahead(const sam_pipeline *p, uint64_t *from)
+{
+    double mean = present_mean_ms(p), trip = (double)round_trip_ms(p);
+    *from = 0;
+    if (p->options.eager || p->options.ahead == 0)
+        return p->options.ahead;
+    if (trip * QUICK_SHARE < mean)
         return 0;
-    if (early == 0 && trip * QUICK_SHARE < mean)
-        return UINT64_MAX;
-    if (early == 0)
-        early = 2 * trip;
-    double needed = (double)p->began_ms + mean * (double)sam_in_hand_leases(hand);
-    return needed > early ? (uint64_t)(needed - early) : 0;
+    if (mean == 0 || trip * SPARE < mean) {
+        double until = (double)p->began_ms + mean - 2 * trip;
+        *from = until > 0 ? (uint64_t)until : 0;
+        return 1;
+    }
+    double needed = ceil(2 * SPARE * trip / mean);
+    return needed < p->options.ahead ? (uint32_t)needed : p->options.ahead;
 }
 
 static bool somebody_asks(const sam_pipeline *p)
@@ -174,14 +186,16 @@ static bool somebody_asks(const sam_pipeline *p)
 /* How many leases to ask for now; where there are none, `*until` is when that changes by itself. */
 static uint32_t leases_wanted(const sam_pipeline *p, uint64_t now, uint64_t *until)
 {
+    uint64_t from;
     if (p->complete || somebody_asks(p))
         return 0;
     if (sam_in_hand_leases(&p->hand) == 0)
         return 1;
-    if (p->hand.waiting_count >= p->options.ahead)
+    uint32_t ahead = leases_ahead(p, &from);
+    if (p->hand.waiting_count >= ahead)
         return 0;
-    *until = ask_at(p);
-    return *until <= now ? p->options.ahead - (uint32_t)p->hand.waiting_count : 0;
+    *until = from;
+    return from <= now ? ahead - (uint32_t)p->hand.waiting_count : 0;
 }
 
 /* The second connection is there for what comes up while the first one waits: so most workers need only one. */

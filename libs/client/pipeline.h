@@ -8,7 +8,7 @@
  *
  *     const sam_pipeline_options options = {
  *         .transport = &sam_http_transport, .state = session, .member = {...},
- *         .received = {0, manifest->id}, .ahead = 1, .wait_ms = 20000,
+ *         .received = {0, manifest->id}, .ahead = SAM_PIPELINE_AHEAD, .wait_ms = 20000,
  *         .work = {.apply = apply, .compute = compute, .user = worker}};
  *     sam_pipeline *pipeline;
  *     sam_pipeline_new(&pipeline, &options, err);
@@ -19,11 +19,12 @@
  * for work may be held by the ledger until there is some; a result that is finished meanwhile takes the other
  * connection.
  *
- * Leases: a worker with nothing to compute asks for one lease. A worker that computes asks for up to `ahead` more, when
- * the work in hand will last about as long as two round trips: asked for earlier, a lease would wait here while others
- * have nothing to do; asked for later, this worker would. Where a round trip is short beside the work (a thirtieth), it
- * asks when it has nothing left, and in the same request in which the result goes out. Leases whose time is over, and
- * slots of rounds that were committed without them, are not begun.
+ * Leases: a worker with nothing to compute asks for one. A worker that computes asks for the next when the present one
+ * will be done within two round trips, so that it has it in hand then, but not much earlier: a lease that waits here is
+ * one that others do not have. Where a round trip takes longer than a lease, it holds as many as last for two of them,
+ * at most `ahead`. Where a round trip is short beside the work (a thirtieth), it asks when it has nothing left, in the
+ * same request in which the result goes out. Leases whose time is over, and slots of rounds that were committed without
+ * them, are not begun.
  *
  * Rounds: each is checked against the chain, and handed to `apply` before a lease that came with it or after it is
  * computed.
@@ -56,16 +57,18 @@ typedef struct sam_pipeline_work {
     void *user;
 } sam_pipeline_work;
 
-#define SAM_PIPELINE_AT_ONCE UINT32_MAX
+/* Enough where a round trip is shorter than a lease. More of them are for rounds with many more slots than workers, and
+ * round trips that take as long as several leases: else they leave other workers without any. */
+#define SAM_PIPELINE_AHEAD 1u
 
 typedef struct sam_pipeline_options { /* borrowed by the pipeline */
     const sam_transport *transport;
     void *state; /* the transport's */
     sam_member member;
     sam_received received; /* what is applied already */
-    uint32_t ahead;        /* leases that it holds beside the one it computes; 0: it computes and talks in turn */
+    uint32_t ahead;        /* leases that it may hold beside the one it computes; 0: it computes and talks in turn */
+    bool eager;            /* it holds so many always, however short the round trip is */
     uint32_t wait_ms;      /* how long the other side may hold a turn that asks for work */
-    uint32_t early_ms;     /* asks so long before it needs a lease; 0: by the round trips, AT_ONCE: at once */
     sam_pipeline_work work;
 } sam_pipeline_options;
 

@@ -327,7 +327,7 @@ static stage *begin(uint32_t ahead)
                                         .state = s,
                                         .member = {.name = "test"},
                                         .ahead = ahead,
-                                        .early_ms = SAM_PIPELINE_AT_ONCE,
+                                        .eager = true,
                                         .work = {apply, compute, received, NULL, s}};
     return s;
 }

@@ -3,6 +3,7 @@
 #include "base/options.h"
 #include "base/shutdown.h"
 #include "base/text.h"
+#include "client/pipeline.h"
 #include "worker/worker.h"
 
 #include <stdio.h>
@@ -41,8 +42,11 @@ static sam_status check(settings *set, sam_error *err)
 
 int main(int argc, char **argv)
 {
-    settings set = {
-        .precision = SAM_PRECISION_BF16, .wait_ms = 20000, .threads = 1, .ahead = 1, .worker = {.name = "worker"}};
+    settings set = {.precision = SAM_PRECISION_BF16,
+                    .wait_ms = 20000,
+                    .threads = 1,
+                    .ahead = SAM_PIPELINE_AHEAD,
+                    .worker = {.name = "worker"}};
     const sam_option table[] = {
         {"ledger", SAM_OPTION_TEXT, &set.worker.ledger, "URL[,URL...]",
          "of the ledger, such as http://127.0.0.1:8642, or of several copies: the next is tried when one is away"},

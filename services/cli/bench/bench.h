@@ -4,6 +4,7 @@
  *     samara bench step       one step of training, as a share of that
  *     samara bench catchup    a log of many records, applied at once
  *     samara bench ledger     contributions a second of a ledger and its Redis, and what a worker costs it
+ *     samara bench links      slots a second over a slow link, with leases ahead and without
  *     samara bench guards     what hostile workers do to a run, under each guard
  */
 #ifndef SAM_CLI_BENCH_H
@@ -22,6 +23,7 @@ sam_status cli_bench_step(int argc, char **argv, sam_error *err);
 sam_status cli_bench_peak(int argc, char **argv, sam_error *err);
 sam_status cli_bench_catchup(int argc, char **argv, sam_error *err);
 sam_status cli_bench_ledger(int argc, char **argv, sam_error *err);
+sam_status cli_bench_links(int argc, char **argv, sam_error *err);
 sam_status cli_bench_guards(int argc, char **argv, sam_error *err);
 
 /* GF/s of independent multiply-adds in registers on every thread of the pool (NULL: the caller's), the best of several

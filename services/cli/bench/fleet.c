@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "cli/bench/private_ledger.h"
 #include "run/wire.h"
 
 #include <arpa/inet.h>
@@ -53,11 +54,6 @@ struct cli_fleet {
     uint64_t latency[LATENCY_STEPS];
 };
 
-uint8_t cli_fleet_code(uint64_t round, uint32_t slot, uint32_t probe)
-{
-    return (uint8_t)((round * 31 + (uint64_t)slot * 7 + probe * 3) % 127 + 1);
-}
-
 /* ---- sending ---- */
 
 /* The header fields are those of samara-worker. */
@@ -96,7 +92,7 @@ static void compute(cli_fleet *fleet, const bot *of)
                                .code_count = fleet->plan.probes,
                                .weight = 1};
         for (uint32_t p = 0; p < fleet->plan.probes; p++)
-            result->codes[p] = cli_fleet_code(lease->round, lease->index, p);
+            result->codes[p] = cli_bench_code(lease->round, lease->index, p);
     }
 }
 

@@ -50,7 +50,4 @@ sam_status cli_fleet_run(cli_fleet *fleet, double seconds, cli_fleet_figures *fi
 sam_status cli_fleet_settle(cli_fleet *fleet, uint64_t *rounds, sam_error *err);
 void cli_fleet_close(cli_fleet *fleet); /* NULL is fine */
 
-/* The code that a simulated worker finds for a probe. */
-uint8_t cli_fleet_code(uint64_t round, uint32_t slot, uint32_t probe);
-
 #endif

@@ -14,6 +14,7 @@ static const struct {
     {"peak", cli_bench_peak, "matrix products in registers, on all cores: what no step can pass"},
     {"catchup", cli_bench_catchup, "a log of many records: to the state, and to the weights"},
     {"ledger", cli_bench_ledger, "simulated workers against a ledger: contributions a second, bytes, memory"},
+    {"links", cli_bench_links, "simulated workers over a slow link: slots a second, with leases ahead and without"},
     {"guards", cli_bench_guards, "what hostile workers do to a run, under each guard"},
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
@@ -35,6 +36,6 @@ sam_status cli_bench(int argc, char **argv, sam_error *err)
         if (strcmp(argv[1], PARTS[i].name) == 0)
             return PARTS[i].run(argc - 1, argv + 1, err);
     return sam_fail(err, SAM_INVALID,
-                    "samara bench measures step, peak, catchup, ledger or guards%s%s; see samara bench --help",
+                    "samara bench measures step, peak, catchup, ledger, links or guards%s%s; see samara bench --help",
                     argc > 1 ? ", not " : "", argc > 1 ? argv[1] : "");
 }
