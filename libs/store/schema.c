@@ -33,7 +33,7 @@ void sam_schema_key_of(char out[SAM_SCHEMA_KEY_SIZE], const char *run_id, sam_sc
     memcpy(out, BEFORE, at); /* not by printf: a call of the ledger names all keys */
     memcpy(out + at, run_id, id);
     memcpy(out + at + id, AFTER, sizeof AFTER - 1);
-    strcpy(out + at + id + sizeof AFTER - 1, KEYS[key]);
+    memcpy(out + at + id + sizeof AFTER - 1, KEYS[key], strlen(KEYS[key]) + 1);
 }
 
 const char *sam_schema_state_name(sam_state_field field)
@@ -44,7 +44,8 @@ const char *sam_schema_state_name(sam_state_field field)
 bool sam_schema_parse_state_field(sam_state_field *field, const char *text)
 {
     size_t i = index_of(STATE_FIELDS, SAM_STATE_COUNT, text);
-    *field = (sam_state_field)i;
+    if (i < SAM_STATE_COUNT)
+        *field = (sam_state_field)i;
     return i < SAM_STATE_COUNT;
 }
 
@@ -62,9 +63,11 @@ bool sam_schema_parse_worker_field(uint32_t *number, sam_worker_field *field, co
     if (value == 0 || value > UINT32_MAX || *at != ':')
         return false;
     size_t i = index_of(WORKER_FIELDS, SAM_WORKER_COUNT, at + 1);
+    if (i == SAM_WORKER_COUNT)
+        return false;
     *number = (uint32_t)value;
     *field = (sam_worker_field)i;
-    return i < SAM_WORKER_COUNT;
+    return true;
 }
 
 /* ---- Lua ---- */
@@ -137,7 +140,8 @@ const char *sam_schema_run_status_name(sam_run_status status)
 bool sam_schema_parse_run_status(sam_run_status *status, const char *text)
 {
     size_t count = sizeof RUN_STATUSES / sizeof RUN_STATUSES[0], i = index_of(RUN_STATUSES, count, text);
-    *status = (sam_run_status)i;
+    if (i < count)
+        *status = (sam_run_status)i;
     return i < count;
 }
 

@@ -12,7 +12,7 @@ sam_status ledger_gauges_init(ledger_service *ledger, sam_error *err)
         return sam_fail(err, SAM_NO_MEMORY, "no memory for metrics");
     ledger->gauge.head = sam_metrics_gauge(m, "samara_run_rounds", "Committed rounds.", "run,name");
     ledger->gauge.unleased = sam_metrics_gauge(
-        m, "samara_run_unleased", "Slots and evaluation chunks that nobody holds; scale workers by it.", "run,name");
+        m, "samara_run_unleased", "Slots and chunks that any worker may have now; scale workers by it.", "run,name");
     ledger->gauge.leased =
         sam_metrics_gauge(m, "samara_run_leased", "Slots and chunks that a worker holds.", "run,name");
     ledger->gauge.workers =

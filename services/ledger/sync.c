@@ -133,18 +133,19 @@ static bool is_quiet(const worker_turn *own)
            turn->run_status != SAM_RUN_COMPLETE && !turn->sync.leaving;
 }
 
-static void encode_recent(sam_buffer *out, sam_sync_reply *reply, ledger_round **rounds, size_t count)
+static void encode_recent(sam_buffer *out, const sam_sync_reply *rest, ledger_round **rounds, size_t count)
 {
+    sam_sync_reply reply = *rest;
     const uint8_t *bytes[LEDGER_RECENT_MAX];
     size_t lengths[LEDGER_RECENT_MAX];
     for (size_t i = 0; i < count; i++) {
         bytes[i] = rounds[i]->bytes;
         lengths[i] = rounds[i]->length;
     }
-    reply->rounds = bytes;
-    reply->round_lengths = lengths;
-    reply->round_count = count;
-    sam_sync_reply_encode(out, reply);
+    reply.rounds = bytes;
+    reply.round_lengths = lengths;
+    reply.round_count = count;
+    sam_sync_reply_encode(out, &reply);
     for (size_t i = 0; i < count; i++)
         ledger_round_release(rounds[i]);
 }

@@ -127,6 +127,18 @@ static size_t count_spaces(const char *text)
     return count;
 }
 
+/* " s:12:3 60000 s:12:4 120000": `count` leases. */
+static bool read_leases(sam_lease *leases, size_t count, const char *text)
+{
+    bool good = true;
+    for (size_t i = 0; i < count && good; i++) {
+        good = *text == ' ';
+        text++;
+        good = good && read_lease(&leases[i], &text);
+    }
+    return good && *text == 0;
+}
+
 /* "running 2 s:12:3 60000 s:12:4 120000": status, refused, then leases. */
 static sam_status read_outcome(ledger_turn *turn, const char *text, sam_error *err)
 {
@@ -136,14 +148,13 @@ static sam_status read_outcome(ledger_turn *turn, const char *text, sam_error *e
     unsigned long refused = strtoul(at, &end, 10);
     size_t parts = count_spaces(end);
     good = good && end != at && refused <= UINT32_MAX && parts % 2 == 0;
-    turn->leases = good && parts > 0 ? sam_alloc(parts / 2, sizeof *turn->leases) : NULL;
-    if (good && parts > 0 && turn->leases == NULL)
-        return sam_fail(err, SAM_NO_MEMORY, "no memory for the leases of a sync request");
-    for (at = end; good && *at == ' ';) {
-        at++;
-        good = read_lease(&turn->leases[turn->lease_count++], &at);
+    if (good && parts > 0) {
+        turn->leases = sam_alloc(parts / 2, sizeof *turn->leases);
+        if (turn->leases == NULL)
+            return sam_fail(err, SAM_NO_MEMORY, "no memory for the leases of a sync request");
+        turn->lease_count = parts / 2;
     }
-    if (!good || *at != 0)
+    if (!good || !read_leases(turn->leases, turn->lease_count, end))
         return sam_fail(err, SAM_CORRUPT, "Redis answered a turn with \"%.60s\"", text);
     turn->refused = turn->contributed ? turn->refused : (uint32_t)refused;
     turn->contributed = true;

@@ -23,14 +23,14 @@ class Material:
     def __init__(self, folder):
         folder = pathlib.Path(folder)
         self.model, self.train, self.dev = folder / "tiny.gguf", folder / "train.tsv", folder / "dev.tsv"
-        self.digest = None
+        self.digests = {}  # of the state that a run with that lag leads to
         self.clock = None  # the library of machine.Clock
         if not self.dev.exists():
             tiny_model.write(self.model, seed=1)
             stage.write_data(self.train, 80, 1)
             stage.write_data(self.dev, 40, 2)
 
-    def manifest(self, name, quorum=None, verify_rate=None, signed=False):
+    def manifest(self, name, quorum=None, verify_rate=None, signed=False, lag=0):
         values = {
             "format": "samara-run/2", "name": name, "mode": "sync", "objective": "choice", "estimator": "two-point",
             "base": digest_of(self.model), "data": {"dev": digest_of(self.dev), "train": digest_of(self.train)},
@@ -47,6 +47,8 @@ class Material:
             values["verify_rate"] = verify_rate
         if signed:
             values["signed"] = True
+        if lag:
+            values["lag"] = lag
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

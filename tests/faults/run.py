@@ -71,28 +71,28 @@ def carry_out(world, fault, targets, over, struck):
             world.make_good(fault)
 
 
-def undisturbed(material, base):
+def undisturbed(material, base, lag):
     """The digest that the same run reaches when nothing goes wrong."""
     calm = plan.Schedule(0, can=())
-    calm.faults, calm.mischief, calm.workers = [], 0.0, 1
+    calm.faults, calm.mischief, calm.workers, calm.lag = [], 0.0, 1, lag
     calm.quorum, calm.verify_rate, calm.signed = None, None, False
     folder = pathlib.Path(tempfile.mkdtemp(prefix="calm-", dir=base))
     with worlds.World(folder, material, calm) as world:
         world.wait_for_the_end()
         log = checks.samara_formats.Log(checks.ask(world, "ledger0", f"/v1/runs/{world.run}/log"))
-        material.digest = checks.replay(log)
+        material.digests[lag] = checks.replay(log)
         findings = checks.check(world, material)
     if findings:
         raise SystemExit("without any fault: " + "; ".join(findings))
     shutil.rmtree(folder)
 
 
-def one(seed, base, digest, until):
+def one(seed, base, digests, until):
     """In a process of its own: the schedule of a seed; None where it is too late to begin."""
     if until is not None and time.monotonic() > until:
         return None
     material = Material(base)
-    material.digest = digest
+    material.digests = digests
     if machine.can()["clock"] is True:
         material.clock = machine.build_clock(base)
     can = [name for name, able in machine.can().items() if able is True]
@@ -191,13 +191,14 @@ def run_all(asked, seeds):
     out.mkdir(parents=True, exist_ok=True)
     memory = Memory(out)
     material = Material(base)
-    undisturbed(material, base)
+    for lag in set(plan.LAGS):
+        undisturbed(material, base, lag)
     left = [seed for seed in seeds if seed not in memory.outcomes]
     outcomes = [memory.outcomes[seed] for seed in seeds if seed in memory.outcomes]
     if outcomes:
         print(f"{len(outcomes)} of {len(seeds)} schedules passed in an earlier call")
     with concurrent.futures.ProcessPoolExecutor(asked.jobs) as pool:
-        futures = [pool.submit(one, seed, base, material.digest, until) for seed in left]
+        futures = [pool.submit(one, seed, base, material.digests, until) for seed in left]
         for future in concurrent.futures.as_completed(futures):
             if (outcome := future.result()) is None:
                 continue

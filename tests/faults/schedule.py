@@ -48,6 +48,7 @@ SPECIAL = [
     ("clock", ("clock back", ["redis"], 0.3, 1.5, 2)),
     ("namespace", ("cut the cable", ["ledger1"], 0.3, 1.5, 4)),
 ]
+LAGS = (0, 0, 1, 2)
 SLOW_CABLE = ("slow cable", ["ledger1"], 0.5, 2.0, 3)
 
 
@@ -63,6 +64,7 @@ class Schedule:
         extra = random.Random(-seed)
         self.verify_rate = 64 if extra.random() < 0.25 else None
         self.signed = extra.random() < 0.25
+        self.lag = extra.choice(LAGS)
         self.workers = rng.randint(2, WORKERS)
         self.mischief = rng.choice([0.0, 0.1, 0.3])
         kinds = KINDS + [kind for name, kind in SPECIAL if name in self.uses]
@@ -81,7 +83,8 @@ class Schedule:
     def __str__(self):
         lines = [f"schedule {self.seed}: {self.workers} workers, {self.mischief:.0%} of requests meddled with, "
                  f"{', '.join(sorted(self.uses)) or 'plain'}{', a quorum is enough' if self.quorum else ''}"
-                 f"{', slots are checked' if self.verify_rate else ''}{', results are signed' if self.signed else ''}"]
+                 f"{', slots are checked' if self.verify_rate else ''}{', results are signed' if self.signed else ''}"
+                 f"{f', lag {self.lag}' if self.lag else ''}"]
         lines += [f"  after {fault.at} requests + {fault.lag} s: {fault.kind} {fault.target}, {fault.hold} s"
                   for fault in self.faults]
         return "\n".join(lines)

@@ -180,7 +180,8 @@ class World:
 
     def _create_run(self):
         schedule = self.schedule
-        text = self.material.manifest(f"faults {schedule.seed}", schedule.quorum, schedule.verify_rate, schedule.signed)
+        text = self.material.manifest(f"faults {schedule.seed}", schedule.quorum, schedule.verify_rate, schedule.signed,
+                                      schedule.lag)
         host, port = self.http_links["ledger0"].upstream
         request = urllib.request.Request(f"http://{host}:{port}/v1/runs", data=text, method="POST")
         with urllib.request.urlopen(request, timeout=LIMIT) as reply:

@@ -50,10 +50,10 @@ STATE = array(*map(bulk, ["head", "1", "chain", RUN, "status", "running", "next_
                           "records", "2"]))
 WORKERS = array(*map(bulk, ["1:name", "one", "1:seen", "5", "1:slots", "3", "1:busy", "900", "2:name", "two",
                             "2:left", "1"]))
-GATHERED = array(1, 1, bulk(RUN), 1700000000000, array(bulk("0"), bulk("1:ab"), bulk("1"), bulk("2:cd")),
+RECORDS = ["s:1:0", "1:\1\0\2ab", "s:1:1", "2:\1\x90\1\2cd"]  # weight, loss, number of codes, codes
+GATHERED = array(1, 1, bulk(RUN), 1700000000000, array(*map(bulk, RECORDS)), array(),
                  array(bulk("0"), bulk("100:61:690000")))
-SIGNED = array(1, 1, bulk(RUN), 5, array(bulk("0"), bulk("1:ab" + "s" * 64), bulk("1"), bulk("2:cd" + "t" * 64)),
-               array())
+SIGNED = array(1, 1, bulk(RUN), 5, array(*map(bulk, [RECORDS[0], RECORDS[1] + "s" * 64])), array(bulk("s:1:1")), array())
 
 TEXTS = {
     "tokenizer_json": [TOKENIZER + "\0hello ab", PIECES + "\0 a A"],
@@ -136,7 +136,7 @@ TEXTS = {
         redis(0, array(1, bulk(RUN), 1, bulk("complete 0"), "-CONFLICT worker 2 has applied 9 rounds\r\n")),
         redis(1, array(bulk("0"), bulk(RUN)), ":3\r\n"),
         redis(2, GATHERED, ":1\r\n"),
-        redis(2, array(0, 1, bulk(RUN), 5, array(), array())),
+        redis(2, array(0, 1, bulk(RUN), 5, array(), array(), array())),
         redis(3, array(bulk("paused"), 1, 2, 0)),
         redis(4, array(5, 1, 1, STATE, WORKERS, array(bulk("s:1:0"), bulk("1")),
                        array(bulk("0"), bulk("100:61:690000")))),
