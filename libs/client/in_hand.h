@@ -5,11 +5,11 @@
  *                                               +---- no answer -+
  *
  *     sam_in_hand hand = {0};
- *     sam_in_hand_add(&hand, &reply.leases[0], now_ms);
+ *     sam_in_hand_add(&hand, &reply.leases[0], now_ms, err);
  *     while (sam_in_hand_next(&hand, rounds, now_ms, &lease)) {
- *         sam_in_hand_finish(&hand, &result);                       // its codes belong to `hand` now
- *         sam_results *sent = sam_in_hand_send(&hand, 0);           // what the next request carries
- *         answered ? sam_in_hand_acknowledge(&hand, 0) : sam_in_hand_take_back(&hand, 0);
+ *         sam_in_hand_finish(&hand, &result, err);                  // its codes belong to `hand` now
+ *         request.results = sam_in_hand_send(&hand, 0, err)->results;
+ *         sam_in_hand_acknowledge(&hand, 0);                        // without an answer: sam_in_hand_take_back
  *     }
  *     sam_in_hand_free(&hand);
  *

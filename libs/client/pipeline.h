@@ -7,7 +7,7 @@
  *       its result       ---  results  -->
  *
  *     const sam_pipeline_options options = {
- *         .transport = &sam_http_transport, .state = session, .member = {...},
+ *         .transport = &sam_http_transport, .state = session, .member = member,
  *         .received = {0, manifest->id}, .ahead = SAM_PIPELINE_AHEAD, .wait_ms = 20000,
  *         .work = {.apply = apply, .compute = compute, .user = worker}};
  *     sam_pipeline *pipeline;

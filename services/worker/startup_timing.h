@@ -2,9 +2,7 @@
  *
  *     sam_startup_timing timing;
  *     sam_startup_begin(&timing);
- *     ... open the model ...
- *     sam_startup_step(&timing, "model");
- *     ...
+ *     sam_startup_step(&timing, "model"); // it is open now
  *     sam_startup_step(&timing, "slot");
  *     sam_startup_finish(&timing);        // "first slot after 1.21 s: model 0.20, data 0.31, ..., slot 0.35"
  *

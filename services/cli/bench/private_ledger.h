@@ -4,8 +4,8 @@
  *     cli_private_ledger_open(&own, NULL, 256, err);
  *     sam_manifest *manifest;
  *     cli_private_ledger_run(&own, &(cli_bench_run){.slots = 8, .probes = 1}, &manifest, err);
- *     ... own.address ...
- *     cli_private_ledger_log(&own, manifest, rounds, &log, err);
+ *     printf("a ledger at %s\n", own.address);
+ *     cli_private_ledger_log(&own, manifest, 100, &log, err);      // of 100 rounds
  *     cli_private_ledger_close(&own);                             // after a failure too
  *
  * Thread safety: main thread only, as processes are (cli/shared/processes.h).

@@ -2,8 +2,8 @@
  * trip, in both directions. As many bytes as come may be on their way; a connection is accepted at once.
  *
  *     cli_slow_link *link;
- *     cli_slow_link_open(&link, ledger_port, 200, err);       // 200 ms there and back
- *     ... connect to 127.0.0.1:cli_slow_link_port(link) ...
+ *     cli_slow_link_open(&link, 8642, 200, err);       // 200 ms there and back
+ *     printf("connect to 127.0.0.1:%u\n", cli_slow_link_port(link));
  *     cli_slow_link_close(link);
  *
  * It stands in for the kernel's netem, which not every machine has. Thread safety: open and close from one thread.
