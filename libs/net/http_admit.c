@@ -5,6 +5,7 @@
 #include "base/files.h"
 
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -18,12 +19,12 @@ static size_t client_of(const sam_http_request *request, unsigned char out[8])
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
     if (address != NULL && address->sa_family == AF_INET) {
-        memcpy(out, &((const struct sockaddr_in *)(const void *)address)->sin_addr, 4);
+        memcpy(out, (const unsigned char *)address + offsetof(struct sockaddr_in, sin_addr), 4);
         return 4;
     }
     memset(out, 0, 8);
     if (address != NULL && address->sa_family == AF_INET6)
-        memcpy(out, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 8);
+        memcpy(out, (const unsigned char *)address + offsetof(struct sockaddr_in6, sin6_addr), 8);
     return 8;
 }
 

@@ -262,9 +262,9 @@ static sam_status measure(work *w, sam_error *err)
         return status;
     json_t *figures = json_pack("{s:f, s:f, s:f, s:I, s:I, s:s, s:s, s:i}", "state_s", state_s, "weights_s", weights_s,
                                 "param_records_per_s_core", cpu_s > 0 ? moved / cpu_s : 0.0, "records",
-                                (json_int_t)(SLOTS * w->manifest.rounds), "parameters",
-                                (json_int_t)w->trained.parameters, "directions", sketch ? "sketch" : "rademacher",
-                                "kernel", w->kernels->name, "threads", (int)sam_pool_threads(w->pool));
+                                SLOTS * (json_int_t)w->manifest.rounds, "parameters", (json_int_t)w->trained.parameters,
+                                "directions", sketch ? "sketch" : "rademacher", "kernel", w->kernels->name, "threads",
+                                (int)sam_pool_threads(w->pool));
     if (sketch)
         json_object_set_new(figures, "seek_s", json_real(seek_s));
     if (w->args.checkpoint != NULL)

@@ -84,14 +84,14 @@ static bool is_hostile(const trial *t, uint32_t slot)
 }
 
 /* The second opinion is an honest one. */
-static void check(trial *t, uint64_t round, uint32_t slot, const uint8_t *honest, const uint8_t *sent)
+static void check(trial *t, const sam_record *honest, const uint8_t *sent)
 {
-    if (t->guard < CLIP_CHECKED || (round > 0 && dice(t, round, slot, 1) % 256 >= 32))
+    if (t->guard < CLIP_CHECKED || (honest->round > 0 && dice(t, honest->round, honest->place, 1) % 256 >= 32))
         return;
     bool differs = false;
-    for (uint32_t p = 0; p < t->manifest->probes; p++)
-        differs = differs || sam_code_steps(honest[p], sent[p]) > 1;
-    t->failures[slot] += differs;
+    for (uint32_t p = 0; p < honest->code_count; p++)
+        differs = differs || sam_code_steps(honest->codes[p], sent[p]) > 1;
+    t->failures[honest->place] += differs;
 }
 
 /* ---- one run ---- */
@@ -128,7 +128,7 @@ static sam_status compose(trial *t, sam_error *err)
 static sam_status fill_round(trial *t, sam_round *round, sam_error *err)
 {
     sam_status status = SAM_OK;
-    uint8_t sent[SAM_PROBES_MAX];
+    uint8_t sent[SAM_PROBES_MAX] = {0};
     for (uint32_t slot = 0; slot < t->manifest->slots && status == SAM_OK; slot++) {
         if (sam_shutdown_asked())
             return sam_fail(err, SAM_CANCELLED, "stopped");
@@ -139,7 +139,7 @@ static sam_status fill_round(trial *t, sam_round *round, sam_error *err)
         if (is_hostile(t, slot)) {
             for (uint32_t p = 0; p < record.code_count; p++)
                 sent[p] = spoil(t, round->number, slot, p, record.codes[p]);
-            check(t, round->number, slot, record.codes, sent);
+            check(t, &record, sent);
             record.codes = sent;
         }
         status = sam_round_add(round, &record, err);

@@ -12,11 +12,12 @@ typedef struct arguments {
 static void tell_mean(cli_output *output, const cli_checkpoint *checkpoint, uint64_t from, uint64_t to)
 {
     sam_digest digest;
+    uint64_t states = to - from + 1;
     sam_replica_digest(checkpoint->replica, &digest);
     cli_output_text(output, "run", "run", sam_samlog_manifest(checkpoint->log)->id_hex);
-    cli_output_line(output, "mean of", "states", json_integer((json_int_t)(to - from + 1)),
-                    "the %llu states before rounds %llu to %llu", (unsigned long long)(to - from + 1),
-                    (unsigned long long)from, (unsigned long long)to);
+    cli_output_line(output, "mean of", "states", json_integer((json_int_t)states),
+                    "the %llu states before rounds %llu to %llu", (unsigned long long)states, (unsigned long long)from,
+                    (unsigned long long)to);
     cli_output_member(output, "from", json_integer((json_int_t)from));
     cli_output_member(output, "to", json_integer((json_int_t)to));
     cli_output_digest(output, "state digest", "state_digest", &digest);

@@ -102,7 +102,7 @@ static sam_status open_one(rescue *all, const char *source, uint32_t workers, sa
 
 static sam_status open_at(rescue *all, sam_run_client *client, const char *base, const char *id, sam_error *err)
 {
-    uint32_t workers;
+    uint32_t workers = 0;
     char *url = sam_format("%s/v1/runs/%s", base, id);
     sam_status status =
         url == NULL ? sam_fail(err, SAM_NO_MEMORY, "out of memory") : sam_run_highest_worker(client, id, &workers, err);

@@ -155,14 +155,15 @@ sam_status cli_cluster_start_services(cli_cluster *cluster, sam_error *err)
 typedef struct worker_arguments {
     char ledger[96], threads[24];
     const char *list[32];
+    size_t count;
 } worker_arguments;
 
-static size_t add_argument(worker_arguments *arguments, size_t count, const char *option, const char *value)
+/* The list ends after it. */
+static void add_argument(worker_arguments *arguments, const char *option, const char *value)
 {
-    arguments->list[count++] = option;
-    arguments->list[count++] = value;
-    arguments->list[count] = NULL;
-    return count;
+    arguments->list[arguments->count++] = option;
+    arguments->list[arguments->count++] = value;
+    arguments->list[arguments->count] = NULL;
 }
 
 static void set_worker_arguments(worker_arguments *arguments, cli_cluster *cluster, const char *name)
@@ -179,12 +180,12 @@ static void set_worker_arguments(worker_arguments *arguments, cli_cluster *clust
         "--ledger",  arguments->ledger, "--run",   plan->run,   "--model",          plan->model,   "--train",
         plan->train, "--dev",           plan->dev, "--threads", arguments->threads, "--precision", plan->precision,
         "--cache",   plan->cache,       "--name",  name,        "--status-file",    status,        NULL};
-    size_t count = sizeof all / sizeof all[0] - 1;
+    arguments->count = sizeof all / sizeof all[0] - 1;
     memcpy(arguments->list, all, sizeof all);
     if (plan->signs)
-        count = add_argument(arguments, count, "--key", key);
+        add_argument(arguments, "--key", key);
     if (plan->kernel != NULL)
-        count = add_argument(arguments, count, "--kernel", plan->kernel);
+        add_argument(arguments, "--kernel", plan->kernel);
 }
 
 static sam_status start_worker(cli_cluster *cluster, cli_process *worker, sam_error *err)
