@@ -5,11 +5,15 @@
  *                                               +---- no answer -+
  *
  *     sam_in_hand hand = {0};
- *     sam_in_hand_add(&hand, &reply.leases[0], now_ms);
+ *     sam_in_hand_add(&hand, &reply.leases[0], now_ms, err);
+ *     sam_lease lease;
  *     while (sam_in_hand_next(&hand, rounds, now_ms, &lease)) {
- *         sam_in_hand_finish(&hand, &result);                       // its codes belong to `hand` now
- *         sam_results *sent = sam_in_hand_send(&hand, 0);           // what the next request carries
- *         answered ? sam_in_hand_acknowledge(&hand, 0) : sam_in_hand_take_back(&hand, 0);
+ *         sam_in_hand_finish(&hand, &result, err);                  // its codes belong to `hand` now
+ *         sam_results *sent = sam_in_hand_send(&hand, 0, err);      // what the next request carries
+ *         if (answered)
+ *             sam_in_hand_acknowledge(&hand, 0);
+ *         else
+ *             sam_in_hand_take_back(&hand, 0, err);
  *     }
  *     sam_in_hand_free(&hand);
  *

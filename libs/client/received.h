@@ -2,7 +2,7 @@
  *
  *     sam_received received = {0, manifest->id};
  *     request.cursor = received.rounds;
- *     ... a turn ...
+ *     sam_http_transport.turn(session, 0, &request, &reply, err);
  *     sam_received_add(&received, request.cursor, &reply, err);     // reply.rounds are the new ones now
  *
  * Two turns may be under way at a time, and both bring the same rounds: those that are here already are taken out of

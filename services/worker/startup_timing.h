@@ -2,9 +2,8 @@
  *
  *     sam_startup_timing timing;
  *     sam_startup_begin(&timing);
- *     ... open the model ...
+ *     sam_status status = sam_model_open(&model, path, err);
  *     sam_startup_step(&timing, "model");
- *     ...
  *     sam_startup_step(&timing, "slot");
  *     sam_startup_finish(&timing);        // "first slot after 1.21 s: model 0.20, data 0.31, ..., slot 0.35"
  *

@@ -4,8 +4,9 @@
  *     cli_private_ledger_open(&own, NULL, 256, err);
  *     sam_manifest *manifest;
  *     cli_private_ledger_run(&own, &(cli_bench_run){.slots = 8, .probes = 1}, &manifest, err);
- *     ... own.address ...
- *     cli_private_ledger_log(&own, manifest, rounds, &log, err);
+ *     printf("a run at %s\n", own.address);
+ *     sam_samlog *log;
+ *     cli_private_ledger_log(&own, manifest, 0, &log, err);
  *     cli_private_ledger_close(&own);                             // after a failure too
  *
  * Thread safety: main thread only, as processes are (cli/shared/processes.h).

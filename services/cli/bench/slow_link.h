@@ -3,7 +3,7 @@
  *
  *     cli_slow_link *link;
  *     cli_slow_link_open(&link, ledger_port, 200, err);       // 200 ms there and back
- *     ... connect to 127.0.0.1:cli_slow_link_port(link) ...
+ *     printf("http://127.0.0.1:%u\n", cli_slow_link_port(link));
  *     cli_slow_link_close(link);
  *
  * It stands in for the kernel's netem, which not every machine has. Thread safety: open and close from one thread.
