@@ -9,7 +9,7 @@
  *     const sam_pipeline_options options = {
  *         .transport = &sam_http_transport, .state = session, .member = member,
  *         .received = {0, manifest->id}, .ahead = SAM_PIPELINE_AHEAD, .wait_ms = 20000,
- *         .work = {.apply = apply, .compute = compute, .user = worker}};
+ *         .work = {.apply = apply, .compute = compute, .user = user}};
  *     sam_pipeline *pipeline;
  *     sam_pipeline_new(&pipeline, &options, err);
  *     sam_pipeline_run(pipeline, err);            // joins, works, leaves

@@ -315,9 +315,9 @@ sam_status cli_bench_links(int argc, char **argv, sam_error *err)
     };
     const sam_command command = {
         "samara bench links", "",
-        "Lets simulated workers work for a private ledger through a link that delays every byte, with leases ahead and\n"
-        "without (ahead 0: a worker computes and talks in turn), for runs whose state lies 0, 1 and 2 rounds back\n"
-        "(lag), and says what share is left of the rate without the delay.",
+        "Lets simulated workers work for a private ledger through a link that delays every byte, with leases\n"
+        "ahead and without (ahead 0: a worker computes and talks in turn), for runs whose state lies 0, 1 and 2\n"
+        "rounds back (lag), and says what share is left of the rate without the delay.",
         table};
     int rest;
     cli_private_ledger own = {0};
