@@ -16,6 +16,14 @@ FOR_TESTS = {
     "sam_sign_kernels_all": "each set of instructions is held against the others",
     "sam_http_server_waiting": "a test waits until a request waits",
     "sam_http_caller": "what the server made of a token",
+    "sam_directions_weights": "the published definition, the plain way",
+    "sam_directions_probe": "the published definition, the plain way",
+    "sam_replica_parameters": "how large the plain definition's arrays are",
+    "sam_f16_to_f32": "every half is held against it",
+    "sam_gguf_write_f32": "small models that tests write",
+    "sam_tokenizer_size": "held against published vocabularies",
+    "sam_tokenizer_eos": "held against published vocabularies",
+    "sam_table_open": "tables of files that tests write",
 }
 
 

@@ -2,7 +2,7 @@
  *
  *     sam_received received = {0, manifest->id};
  *     request.cursor = received.rounds;
- *     sam_received_add(&received, request.cursor, &reply, err);     // after the turn: reply.rounds are the new ones now
+ *     sam_received_add(&received, request.cursor, &reply, err);   // reply.rounds are new ones now
  *
  * Two turns may be under way at a time, and both bring the same rounds: those that are here already are taken out of
  * the reply. Thread safety: a value belongs to its owner.

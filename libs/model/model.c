@@ -376,7 +376,8 @@ size_t sam_model_tensor_with(const sam_model *model, sam_tensor_role role, uint3
     return model->with[place_of_role(role, block)];
 }
 
-uint64_t sam_model_file_row(const sam_model_tensor *tensor, uint64_t row)
+/* Where a row lies in the file, counted in rows: differs from `row` only where the tensor is interleaved. */
+static uint64_t file_row(const sam_model_tensor *tensor, uint64_t row)
 {
     const uint64_t n = tensor->interleaved;
     if (n == 0)
@@ -394,7 +395,7 @@ void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_
         return;
     }
     for (uint64_t i = 0; i < rows; i++)
-        sam_dtype_read(t->dtype, t->bytes + sam_model_file_row(t, row + i) * t->row_bytes, columns, out + i * columns);
+        sam_dtype_read(t->dtype, t->bytes + file_row(t, row + i) * t->row_bytes, columns, out + i * columns);
 }
 
 const sam_gguf *sam_model_gguf(const sam_model *model)

@@ -86,9 +86,6 @@ size_t sam_model_tensor_with(const sam_model *model, sam_tensor_role role, uint3
 /* Rows [row, row + rows) of a tensor, Hugging Face layout, as out[rows][columns]. */
 void sam_model_rows(const sam_model *model, size_t tensor, uint64_t row, uint64_t rows, float *out);
 
-/* Where a row lies in the file, counted in rows: differs from `row` only where the tensor is interleaved. */
-uint64_t sam_model_file_row(const sam_model_tensor *tensor, uint64_t row);
-
 /* The GGUF it was opened from, or else the folder of config.json; the other is NULL. For exporters. */
 const sam_gguf *sam_model_gguf(const sam_model *model);
 const char *sam_model_folder(const sam_model *model);

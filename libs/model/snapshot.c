@@ -170,7 +170,7 @@ uint64_t sam_snapshot_size(const sam_snapshot *snapshot)
     return snapshot->size;
 }
 
-/* The Hugging Face row that lies at row `row` of a file with interleaved rows: the inverse of sam_model_file_row. */
+/* The Hugging Face row that lies at row `row` of a file with interleaved rows: the inverse of what model.c does. */
 static uint64_t row_of_file_row(const sam_model_tensor *t, uint64_t row)
 {
     const uint64_t n = t->interleaved, within = row % n;

@@ -482,11 +482,6 @@ uint64_t sam_replica_parameters(const sam_replica *replica)
     return replica->tuned.trained.parameters;
 }
 
-uint64_t sam_replica_state_bytes(const sam_replica *replica)
-{
-    return sam_directions_state_bytes(replica->tuned.directions);
-}
-
 uint64_t sam_replica_state_count(const sam_replica *replica)
 {
     return sam_directions_state_count(replica->tuned.directions);

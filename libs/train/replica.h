@@ -60,7 +60,6 @@ sam_status sam_replica_try_step(sam_replica *replica, const sam_record *record, 
 
 void sam_replica_digest(const sam_replica *replica, sam_digest *digest); /* exact-zone.md section 5 */
 uint64_t sam_replica_parameters(const sam_replica *replica);             /* that train */
-uint64_t sam_replica_state_bytes(const sam_replica *replica);
 
 /* The state's integers: values[sam_replica_state_count]. */
 uint64_t sam_replica_state_count(const sam_replica *replica);

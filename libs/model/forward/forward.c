@@ -96,7 +96,9 @@ void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, siz
     form(engine, room, engine->pass->weights, tensor, row, rows, room->rows, out);
 }
 
-void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[])
+/* A vector of each variant, in the engine's memory: number `slot`, below SAM_PRODUCTS, of the present step. Formed by
+ * the thread that runs the pass, once for a step. */
+static void form_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[])
 {
     float *memory = engine->vectors + slot * engine->variants * engine->vector_floats;
     form(engine, &engine->rooms[0], engine->pass->weights, tensor, 0, 1, memory, out);
@@ -215,7 +217,7 @@ static products_context begin_products(sam_engine *engine, const sam_product *pr
     sam_low_rank_prepare(engine, products, count, columns);
     for (size_t p = 0; p < count; p++)
         if (products[p].bias != SAM_NO_TENSOR)
-            sam_forward_vector(engine, p, products[p].bias, context.bias[p]);
+            form_vector(engine, p, products[p].bias, context.bias[p]);
     return context;
 }
 
@@ -320,7 +322,7 @@ void sam_forward_columns(sam_engine *engine, const sam_column_step *step, size_t
     columns_context context = {
         .engine = engine, .step = step, .columns = columns, .width = width, .shares = (columns + width - 1) / width};
     if (step->norm)
-        sam_forward_vector(engine, 0, step->weight, context.weight);
+        form_vector(engine, 0, step->weight, context.weight);
     sam_forward_share(engine, SAM_PHASE_OTHER, context.shares * engine->variants, columns_share, &context);
 }
 

@@ -162,10 +162,6 @@ size_t sam_forward_room_bytes(const sam_engine *engine, const sam_room *needed);
 size_t sam_forward_tile_rows(const sam_kernels *kernels, unsigned variants, size_t k);
 size_t sam_forward_formed_rows(const sam_kernels *kernels, unsigned variants, size_t k);
 
-/* A vector of each variant, in the engine's memory: number `slot`, below SAM_PRODUCTS, of the present step. Formed by
- * the thread that runs the pass, once for a step. */
-void sam_forward_vector(sam_engine *engine, size_t slot, size_t tensor, float *out[]);
-
 /* Rows of a tensor for each variant as floats in a thread's room, at most sam_forward_formed_rows of them. */
 void sam_forward_form(const sam_engine *engine, const sam_thread_room *room, size_t tensor, uint64_t row, uint64_t rows,
                       float *out[]);
