@@ -22,8 +22,9 @@ typedef struct connection {
     sam_session *session;
     sam_http_client *client;
     sam_http_reply reply;
-    size_t at;    /* the ledger that answered last */
-    bool leaving; /* the present call says goodbye: nothing interrupts it */
+    size_t at;      /* the ledger that answered last */
+    bool leaving;   /* the present call says goodbye: nothing interrupts it */
+    unsigned joins; /* of the session, when its present sync was composed */
 } connection;
 
 struct sam_session {
@@ -39,8 +40,9 @@ struct sam_session {
     pthread_mutex_t joining; /* held while a new number is asked for: two turns that are refused ask once */
     pthread_mutex_t lock;    /* guards the rest */
     sam_traffic traffic;
-    bool away; /* it was logged that no ledger answers */
-    bool lost; /* it was logged that the ledger has lost the log */
+    unsigned joins; /* how often it has joined; the number may have been the same */
+    bool away;      /* it was logged that no ledger answers */
+    bool lost;      /* it was logged that the ledger has lost the log */
 };
 
 /* ---- the ledger's absence ---- */
@@ -255,6 +257,7 @@ static sam_status ask_for_number(connection *on, sam_error *err)
         return sam_fail(err, SAM_CORRUPT, "the ledger answered a join without a worker number");
     pthread_mutex_lock(&session->lock);
     session->traffic.worker = (uint32_t)worker;
+    session->joins++;
     pthread_mutex_unlock(&session->lock);
     sam_log_info("joined run %.12s as worker %u", session->run, (unsigned)worker);
     return SAM_OK;
@@ -278,13 +281,33 @@ static sam_status join(void *state, const sam_member *member, sam_error *err)
     return ask_for_number(&session->connections[0], err);
 }
 
-/* The ledger does not know the worker `known` any more. The other connection may have a new number already. */
-static sam_status join_again(connection *on, uint32_t known, sam_error *err)
+/* The number to sync with, for `on` from now on. */
+static uint32_t present_number(connection *on)
+{
+    sam_session *session = on->session;
+    pthread_mutex_lock(&session->lock);
+    on->joins = session->joins;
+    uint32_t worker = session->traffic.worker;
+    pthread_mutex_unlock(&session->lock);
+    return worker;
+}
+
+static bool is_present(const connection *on)
+{
+    sam_session *session = on->session;
+    pthread_mutex_lock(&session->lock);
+    bool present = on->joins == session->joins;
+    pthread_mutex_unlock(&session->lock);
+    return present;
+}
+
+/* The ledger does not know this worker any more. The other connection may have joined again meanwhile. */
+static sam_status join_again(connection *on, sam_error *err)
 {
     sam_session *session = on->session;
     sam_status status = SAM_OK;
     pthread_mutex_lock(&session->joining);
-    if (sam_session_traffic(session).worker == known) {
+    if (is_present(on)) {
         sam_log_warn("%s; joining again", err->text);
         status = ask_for_number(on, err);
     }
@@ -300,7 +323,7 @@ static sam_status one_sync(connection *on, sam_sync_request *request, sam_error 
     static const char *const HEADERS[] = {"Content-Type:", "Accept:", "User-Agent:", NULL};
     sam_session *session = on->session;
     sam_buffer body = {0};
-    request->worker = sam_session_traffic(session).worker;
+    request->worker = present_number(on);
     sam_sync_request_compose(&body, request, &session->manifest->id, session->member.key);
     sam_status status = SAM_OK;
     if (body.failed) {
@@ -322,7 +345,7 @@ static sam_status sync_or_join(connection *on, sam_sync_request *request, sam_er
     sam_status status = one_sync(on, request, err);
     if (status != SAM_NOT_FOUND || request->leaving)
         return status;
-    status = join_again(on, request->worker, err);
+    status = join_again(on, err);
     return status == SAM_OK ? one_sync(on, request, err) : status;
 }
 

@@ -13,6 +13,7 @@ typedef struct ledger {
     char address[160]; /* twice the same */
     atomic_uint joins, syncs;
     atomic_uint unknown_up_to; /* workers up to this number are not known any more */
+    atomic_bool knows_key;     /* a join gives the number 1 again, which is known from then on */
     atomic_uint refusals;      /* so many syncs are answered 503 */
     atomic_bool holds;         /* syncs wait, but not goodbyes */
     sam_buffer bodies[8];      /* of the first syncs, by one connection */
@@ -27,7 +28,12 @@ static sam_http_next give_manifest(sam_http_request *request, void *user)
 static sam_http_next give_number(sam_http_request *request, void *user)
 {
     ledger *at = user;
-    return sam_http_answer_json(request, 201, json_pack("{s:i}", "worker", (int)(atomic_fetch_add(&at->joins, 1) + 1)));
+    unsigned number = atomic_fetch_add(&at->joins, 1) + 1;
+    if (atomic_load(&at->knows_key)) { /* then it gives the number that it gave before */
+        atomic_store(&at->unknown_up_to, 0);
+        number = 1;
+    }
+    return sam_http_answer_json(request, 201, json_pack("{s:i}", "worker", (int)number));
 }
 
 static sam_http_next answer_sync(sam_http_request *request, void *user)
@@ -114,6 +120,21 @@ static void *do_call(void *argument)
     return NULL;
 }
 
+/* On all connections at a time. */
+static void expect_turns(sam_session *session, uint64_t worker)
+{
+    call calls[SAM_TRANSPORT_CONNECTIONS];
+    for (unsigned i = 0; i < SAM_TRANSPORT_CONNECTIONS; i++) {
+        calls[i] = (call){.session = session, .connection = i};
+        assert_int_equal(pthread_create(&calls[i].thread, NULL, do_call, &calls[i]), 0);
+    }
+    for (unsigned i = 0; i < SAM_TRANSPORT_CONNECTIONS; i++) {
+        pthread_join(calls[i].thread, NULL);
+        assert_int_equal(calls[i].status, SAM_OK);
+        assert_int_equal(calls[i].head, worker);
+    }
+}
+
 static void a_worker_that_is_not_known_any_more_joins_again_once(void **state)
 {
     (void)state;
@@ -121,19 +142,26 @@ static void a_worker_that_is_not_known_any_more_joins_again_once(void **state)
     open_ledger(&at);
     sam_session *session = join(&at, NULL);
     for (unsigned known = 1; known <= 5; known++) {
-        call calls[SAM_TRANSPORT_CONNECTIONS];
         atomic_store(&at.unknown_up_to, known);
-        for (unsigned i = 0; i < SAM_TRANSPORT_CONNECTIONS; i++) {
-            calls[i] = (call){.session = session, .connection = i};
-            assert_int_equal(pthread_create(&calls[i].thread, NULL, do_call, &calls[i]), 0);
-        }
-        for (unsigned i = 0; i < SAM_TRANSPORT_CONNECTIONS; i++) {
-            pthread_join(calls[i].thread, NULL);
-            assert_int_equal(calls[i].status, SAM_OK);
-            assert_int_equal(calls[i].head, known + 1);
-        }
+        expect_turns(session, known + 1);
         assert_int_equal(atomic_load(&at.joins), known + 1);
         assert_int_equal(sam_session_traffic(session).worker, known + 1);
+    }
+    sam_session_close(session);
+    close_ledger(&at);
+}
+
+static void a_worker_that_gets_its_number_back_joins_again_once(void **state)
+{
+    (void)state;
+    ledger at;
+    open_ledger(&at);
+    sam_session *session = join(&at, NULL);
+    atomic_store(&at.knows_key, true);
+    for (unsigned joins = 2; joins <= 6; joins++) {
+        atomic_store(&at.unknown_up_to, 1);
+        expect_turns(session, 1);
+        assert_int_equal(atomic_load(&at.joins), joins);
     }
     sam_session_close(session);
     close_ledger(&at);
@@ -214,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_worker_that_is_not_known_any_more_joins_again_once),
+        cmocka_unit_test(a_worker_that_gets_its_number_back_joins_again_once),
         cmocka_unit_test(a_request_without_an_answer_goes_out_again_as_it_is),
         cmocka_unit_test(results_are_signed_again_under_a_new_number),
         cmocka_unit_test(an_interrupt_ends_a_turn_that_waits_but_not_a_goodbye),
