@@ -4,7 +4,7 @@
 (* services/ledger/lua make it: each of them is one action here and bears  *)
 (* its name, since Redis runs each as one step; but turns.lua is two,      *)
 (* Contribute and Lease, with more between them than can happen.  What the *)
-(* C code does between two functions (turn.c, group.c, commit.c) is the    *)
+(* C code does between two functions (sync.c, group.c, commit.c) is the    *)
 (* `step` of a request; anything may happen in between.  README.md tells   *)
 (* it in plain words.                                                      *)
 (***************************************************************************)
@@ -12,32 +12,41 @@ EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS
     Rounds,     \* rounds of the run
-    Slots,      \* slots of a round
-    Quorum,     \* slots with which a round may be closed once its time is over; 0: only a whole one is
+    Slots,      \* places of a round, at most
+    Lag,        \* rounds that are open at once, but one
+    Plans,      \* the plans that a round may be opened with; see below
+    Evaluator,  \* the place that each piece of an evaluation is; see below
+    Quorum,     \* records with which a round may be closed once its time is over; 0: each place is waited for
     Every,      \* an evaluation every so many rounds, and at the end; 0: none
     Chunks,     \* pieces of an evaluation
-    Wants,      \* leases that a worker asks for
+    Wants,      \* leases that a worker holds, at most: the one that it computes, and those ahead
+    Connections, \* requests that a worker has under way, at most
     Reach,      \* rounds that one reply carries
     Processes,  \* worker processes; each may die and come back
+    Keys,       \* "none": a worker that joins gets a new number; "own": each process has a key; "one": all have the same
     Requests,   \* requests that the copies of the ledger can have in progress, all copies together
-    Joins,      \* how often a worker joins, at most: a new number each time
+    Joins,      \* numbers that are given to workers, at most
     Pauses,     \* how often somebody pauses the run, at most
     Imports,    \* rounds that are imported, at most
-    Faults,     \* lost answers and dead ledgers, at most; Endless: no bound
+    Faults,     \* lost answers, dead ledgers, and dead workers that have a key, at most; Endless: no bound
     Endless,
     SlotsOnly,  \* processes without dev data
-    Broken      \* what is taken out of the functions: "nothing", "commit", "first", "round" or "close"
+    Broken      \* what is taken out of the functions, "nothing" or the name of a configuration without_*
 
 VARIABLES
     \* Redis; the keys of common.lua
-    status, head, log, open, closed, free, holders, joined, left, chunks, evaluations, queued,
+    status, head, log, plans, open, lapsed, closed, free, holders, joined, keys, left, chunks, evaluations, queued,
     \* requests in progress, and processes
     request, process,
     \* bounds, and what was promised
     pauses, imports, faults, acknowledged
 
-redis == <<status, head, log, open, closed, free, holders, joined, left, chunks, evaluations, queued>>
-vars == <<redis, request, process, pauses, imports, faults, acknowledged>>
+rounds == <<head, log, plans, open, lapsed, closed>>
+workers == <<joined, keys, left>>
+evaluated == <<chunks, evaluations, queued>>
+redis == <<status, rounds, free, holders, workers, evaluated>>
+bounds == <<pauses, imports, faults>>
+vars == <<redis, request, process, bounds, acknowledged>>
 
 -----------------------------------------------------------------------------
 (* Names *)
@@ -57,16 +66,51 @@ First(all, count) ==
     ELSE LET first == CHOOSE w \in all : \A v \in all : TurnOf(w) <= TurnOf(v)
          IN {first} \cup First(all \ {first}, count - 1)
 
-Without(function, keys) == [k \in DOMAIN function \ keys |-> function[k]]
+Without(function, gone) == [k \in DOMAIN function \ gone |-> function[k]]
 Nothing == [k \in {} |-> 0]
 
-\* common.lua: open_round
-OpenRound(h) ==
-    (IF Every > 0 /\ (h % Every = 0 \/ h = Rounds) THEN {Chunk(h, c) : c \in ChunkNumbers} ELSE {})
-    \cup (IF h < Rounds THEN {Slot(h, s) : s \in SlotNumbers} ELSE {})
+-----------------------------------------------------------------------------
+(* A plan comes from outside (plan.c) with the call that opens the round.  It says which places the round has; to whom
+   each may be given, a worker's number or Anyone; and whether a place whose time is over lapses: then its round waits
+   for it no longer.  Its worker may still be given it, and what comes before the round is full counts. *)
+
+Anyone == 0
+Place(to, lapses) == [to |-> to, lapses |-> lapses]
+
+\* A configuration chooses one of these as Evaluator,
+Whoever == Place(Anyone, FALSE)
+TheFirst == Place(1, TRUE)
+
+\* and one of these as Plans.
+ForAnyone == {[s \in SlotNumbers |-> Place(Anyone, FALSE)]}
+AddressedToTheFirst == {[s \in SlotNumbers |-> IF s = 0 THEN Place(1, TRUE) ELSE Place(Anyone, FALSE)]}
+WaitsForTheFirst == {[s \in SlotNumbers |-> Place(1, FALSE)]}
+AddressedToEach == {[s \in SlotNumbers |-> Place(s + 1, TRUE)]}
+\* Whom the plan names, and what becomes of the place, is another thing each time.
+Various == [{0} -> {Place(1, TRUE), Place(2, TRUE), Place(Anyone, FALSE)}]
+
+PlacesOf(round, plan) == {Slot(round, s) : s \in DOMAIN plan}
+AllPlaces(some) == UNION {PlacesOf(r, some[r]) : r \in DOMAIN some}
+
+\* The rounds that are open once h are committed, and the one that is opened then.
+OpenRounds(h) == {r \in h .. h + Lag : r < Rounds}
+Opened(h) == IF Broken = "opening" THEN {} ELSE {r \in {h + Lag} : r < Rounds}
+
+\* The evaluation that is begun once h rounds are committed.
+Evaluation(h) == IF Every > 0 /\ (h % Every = 0 \/ h = Rounds) THEN {Chunk(h, c) : c \in ChunkNumbers} ELSE {}
+
+PlanOf(work) == IF work.kind = "e" THEN Evaluator ELSE plans[work.round][work.index]
+IsFor(worker, work) == PlanOf(work).to \in {Anyone, worker}
+MayHave(worker, work) == IsFor(worker, work) \/ Broken = "addressee"
+
+\* The places of a round among some work.
+Of(round, works) == {w \in works : w.kind = "s" /\ w.round = round}
+Records(round) == [s \in {w.index : w \in Of(round, DOMAIN open)} |-> open[Slot(round, s)]]
 
 \* common.lua: is_full
-IsFull == head < Rounds /\ (DOMAIN open = SlotNumbers \/ closed)
+Full(round) == (closed /\ round = head) \/ PlacesOf(round, plans[round]) \subseteq DOMAIN open
+Ready == {r \in DOMAIN plans : Full(r) /\ (r = head \/ Broken = "order")}
+IsFull == Ready # {}
 
 Leased == DOMAIN holders
 Outstanding == free \cup Leased
@@ -76,16 +120,20 @@ HeldBy(worker) == {w \in Leased : holders[w] = worker}
 Codes(worker, work) == [worker |-> worker, round |-> work.round, slot |-> work.index]
 
 -----------------------------------------------------------------------------
-(* A process is away, or has a number, a replica that applied some rounds, leases, and results nobody has answered.
-   `waits`: the request that it waits for.  A request bears what was sent, and the step that comes next. *)
+(* A process is away, or has a number, a replica that applied some rounds, leases, and results that are to be sent.  A
+   request bears what was sent, as long as somebody waits for its answer, and the step that comes next.  `from`: the
+   process that waits, or Nobody, since that one died or gave up. *)
 
-NoRequest == "none"
-Away == [number |-> 0, applied |-> <<>>, leases |-> {}, results |-> {}, waits |-> NoRequest, ended |-> FALSE]
+Nobody == "nobody"
+Away == [number |-> 0, applied |-> <<>>, leases |-> {}, results |-> {}, ended |-> FALSE]
 Idle == [step |-> "idle"]
 
 Init ==  \* create.lua
-    /\ status = "running" /\ head = 0 /\ log = <<>> /\ open = Nothing /\ closed = FALSE
-    /\ free = OpenRound(0) /\ holders = Nothing /\ joined = 0 /\ left = {}
+    /\ status = "running" /\ head = 0 /\ log = <<>>
+    /\ plans \in [OpenRounds(0) -> Plans]
+    /\ open = Nothing /\ lapsed = {} /\ closed = FALSE
+    /\ free = Evaluation(0) \cup AllPlaces(plans) /\ holders = Nothing
+    /\ joined = 0 /\ keys = Nothing /\ left = {}
     /\ chunks = Nothing /\ evaluations = {} /\ queued = <<>>
     /\ request = [t \in Requests |-> Idle]
     /\ process = [p \in Processes |-> Away]
@@ -93,32 +141,58 @@ Init ==  \* create.lua
 
 Fault == IF Faults = Endless THEN UNCHANGED faults ELSE faults < Faults /\ faults' = faults + 1
 
-\* request t goes on with `step`
-GoOn(t, step) == request' = [request EXCEPT ![t].step = step]
+\* request t goes on as `asked`; an answer that nobody waits for is not made.
+GoOn(t, asked) ==
+    request' = [request EXCEPT ![t] = IF asked.step = "answer" /\ asked.from = Nobody THEN Idle ELSE asked]
 
 -----------------------------------------------------------------------------
 (* The functions of services/ledger/lua *)
 
-\* join.lua, and the worker that asked for it
-Join(p) ==
-    /\ process[p].number = 0 /\ ~process[p].ended /\ joined < Joins
-    /\ joined' = joined + 1
-    /\ process' = [process EXCEPT ![p].number = joined + 1]
-    /\ UNCHANGED <<status, head, log, open, closed, free, holders, left, chunks, evaluations, queued, request, pauses,
-                   imports, faults, acknowledged>>
+\* join.lua, and the worker that asked for it.  A key that is known gives the number that it gave before.  What that
+\* worker held is to be given again.
+KeyOf(p) == IF Keys = "own" THEN p ELSE Keys
 
-\* What becomes of the result `work` of `worker`: take_slot and take_chunk
+Join(p) ==
+    LET known == Keys # "none" /\ KeyOf(p) \in DOMAIN keys
+        number == IF known THEN keys[KeyOf(p)] ELSE joined + 1
+        held == HeldBy(number)
+    IN
+    /\ process[p].number = 0 /\ ~process[p].ended /\ (known \/ joined < Joins)
+    /\ joined' = IF known THEN joined ELSE number
+    /\ keys' = IF Keys = "none" THEN keys ELSE (KeyOf(p) :> number) @@ keys
+    /\ left' = left \ {number}
+    /\ free' = free \cup held /\ holders' = Without(holders, held)
+    /\ process' = [process EXCEPT ![p].number = number]
+    /\ UNCHANGED <<status, rounds, evaluated, request, bounds, acknowledged>>
+
+\* Where a record for `work` goes: into its own place.
+Target(work) ==
+    IF Broken = "round" /\ work.kind = "s" /\ work.round \notin DOMAIN plans THEN Slot(head, work.index) ELSE work
+
+\* What becomes of the result `work` of `worker`: take_record and take_sums
 Outcome(worker, work) ==
+    LET place == Target(work) IN
     IF work.kind = "s" THEN
-        IF work.round = head /\ work.index \in DOMAIN open /\ Broken # "first" THEN
-            IF open[work.index].worker = worker THEN "known" ELSE "late"
-        ELSE IF (work.round # head /\ Broken # "round") \/ head >= Rounds \/ (closed /\ Broken # "close") THEN "late"
+        IF place.round \notin DOMAIN plans THEN "late"
+        ELSE IF place \in DOMAIN open /\ Broken # "first" THEN IF open[place].worker = worker THEN "known" ELSE "late"
+        ELSE IF closed /\ place.round = head /\ Broken # "close" THEN "late"
+        ELSE IF place.index \notin DOMAIN plans[place.round] \/ ~MayHave(worker, place) THEN "late"
         ELSE "taken"
+    ELSE IF ~MayHave(worker, work) THEN "late"
     ELSE IF work \in DOMAIN chunks THEN IF chunks[work] = worker THEN "known" ELSE "late"
     ELSE IF work \notin Outstanding THEN "late" ELSE "taken"
 
-\* Every order of a set: who does not care in which order results are taken has thought of all of them.
+\* Every order of a set: results may be taken in any.
 Orders(set) == {s \in [1 .. Cardinality(set) -> set] : \A i, j \in DOMAIN s : i # j => s[i] # s[j]}
+
+\* take_chunk, of the pieces of work `taken`; finish_evaluation, where those were the last
+TakeChunks(worker, taken) ==
+    LET all == chunks @@ [w \in taken |-> worker]
+        done == {at \in 0 .. Rounds : Chunks > 0 /\ \A c \in ChunkNumbers : Chunk(at, c) \in DOMAIN all}
+    IN
+    /\ chunks' = Without(all, {Chunk(at, c) : at \in done, c \in ChunkNumbers})
+    /\ evaluations' = evaluations \cup done
+    /\ \E order \in Orders(done) : queued' = queued \o order
 
 \* The first half of turns.lua, for one turn of it: all results of a request at once.  Those of a request are of
 \* different pieces of work.
@@ -127,91 +201,104 @@ Contribute(t) ==
         taken == {w \in asked.results : Outcome(asked.worker, w) = "taken"}
         known == {w \in asked.results : Outcome(asked.worker, w) = "known"}
         slots == {w \in taken : w.kind = "s"}
-        all == chunks @@ [w \in taken \ slots |-> asked.worker]
-        done == {at \in 0 .. Rounds : Chunks > 0 /\ \A c \in ChunkNumbers : Chunk(at, c) \in DOMAIN all}
-        after == [i \in {w.index : w \in slots} |->
-                      Codes(asked.worker, CHOOSE w \in slots : w.index = i)] @@ open
     IN
     /\ asked.step = "contribute"
-    /\ open' = after
+    /\ open' = [place \in {Target(w) : w \in slots} |->
+                    Codes(asked.worker, CHOOSE w \in slots : Target(w) = place)] @@ open
+    /\ lapsed' = lapsed \ slots
     /\ free' = free \ taken
     /\ holders' = Without(holders, taken)
-    /\ chunks' = Without(all, {Chunk(at, c) : at \in done, c \in ChunkNumbers})  \* finish_evaluation
-    /\ evaluations' = evaluations \cup done
-    /\ \E order \in Orders(done) : queued' = queued \o order
+    /\ TakeChunks(asked.worker, taken \ slots)
     /\ acknowledged' = acknowledged \cup {[worker |-> asked.worker, work |-> w] : w \in taken \cup known}
-    /\ request' = [request EXCEPT ![t] =
-           [@ EXCEPT !.step = IF head < Rounds /\ (DOMAIN after = SlotNumbers \/ closed) THEN "gather" ELSE "lease",
-                     !.results = {}]]
-    /\ UNCHANGED <<status, head, log, closed, joined, left, process, pauses, imports, faults>>
+    /\ GoOn(t, [asked EXCEPT !.step = "lease", !.results = {}])
+    /\ UNCHANGED <<status, head, log, plans, closed, workers, process, bounds>>
 
-\* common.lua: close, a part of is_full.  A quorum is in, and its time is over: that may be at any moment, also before
-\* the function that looks; so it is an action of its own.
+\* common.lua: a part of is_full.  A quorum is in, and its time is over or all others have lapsed: that may be at any
+\* moment, also before the function that looks; so it is an action of its own.
 Close ==
-    /\ Quorum > 0 /\ head < Rounds /\ ~closed /\ Cardinality(DOMAIN open) >= Quorum
+    /\ head \in DOMAIN plans /\ ~closed /\ Cardinality(Of(head, DOMAIN open)) >= Quorum
+    /\ Quorum > 0 \/ PlacesOf(head, plans[head]) \subseteq DOMAIN open \cup lapsed
+    /\ ~Full(head)
     /\ closed' = TRUE
-    /\ UNCHANGED <<status, head, log, open, free, holders, joined, left, chunks, evaluations, queued, request, process,
-                   pauses, imports, faults, acknowledged>>
+    /\ UNCHANGED <<status, head, log, plans, open, lapsed, free, holders, workers, evaluated, request, process, bounds,
+                   acknowledged>>
+
+\* What a request does after the commit, or where there was nothing to commit: turns without a lease ask again (group.c).
+AfterCommit(asked) ==
+    IF asked.grant # {} THEN [asked EXCEPT !.step = "answer"]
+    ELSE [asked EXCEPT !.step = "lease", !.head = 0, !.over = FALSE]
 
 \* gather.lua.  The time of the commit is this copy's own: two copies make different bytes of one round.
 Gather(t) ==
-    /\ request[t].step = "gather"
+    LET asked == request[t] IN
+    /\ asked.step = "gather"
     /\ IF IsFull
-       THEN request' = [request EXCEPT ![t] =
-                [@ EXCEPT !.step = "commit",
-                          !.made = <<[number |-> head, slots |-> open, evaluations |-> queued, time |-> t]>>,
-                          !.chain = log]]  \* a hash over the log stands for the log
-       ELSE GoOn(t, "lease")
-    /\ UNCHANGED <<redis, process, pauses, imports, faults, acknowledged>>
+       THEN \E r \in Ready :
+            GoOn(t, [asked EXCEPT !.step = "commit",
+                         !.made = <<[number |-> r, slots |-> Records(r), lapsed |-> Of(r, lapsed), plan |-> plans[r],
+                                     evaluations |-> queued, time |-> t]>>,
+                         !.chain = log])  \* a hash over the log stands for the log
+       ELSE GoOn(t, AfterCommit(asked))
+    /\ UNCHANGED <<redis, process, bounds, acknowledged>>
 
 Follows(t) == head = request[t].made[1].number /\ log = request[t].chain /\ IsFull
 
-\* commit.lua
+\* commit.lua.  The plan of the round that it opens comes with it.  With a lag the next round may be full too (commit.c).
 Commit(t) ==
-    LET round == request[t].made[1]
+    LET asked == request[t]
+        round == asked.made[1]
         next == head + 1
-        missing == {Slot(head, s) : s \in SlotNumbers \ DOMAIN open}  \* of a quorum: nobody needs them any more
+        missing == Of(round.number, Outstanding)  \* nobody needs them any more
+        done == [asked EXCEPT !.made = <<>>, !.chain = <<>>]
     IN
-    /\ request[t].step = "commit"
+    /\ asked.step = "commit"
     /\ IF head > round.number /\ Broken # "commit"
        THEN UNCHANGED redis
        ELSE /\ Follows(t) \/ Broken # "nothing"  \* else CONFLICT: NoConflict says that this never happens
             /\ log' = Append(log, round)
             /\ head' = next
-            /\ open' = Nothing /\ closed' = FALSE
-            /\ queued' = SubSeq(queued, Len(round.evaluations) + 1, Len(queued))
-            /\ free' = (free \ missing) \cup OpenRound(next)
+            /\ \E new \in [Opened(next) -> Plans] :
+                   /\ plans' = new @@ Without(plans, {round.number})
+                   /\ free' = (free \ missing) \cup Evaluation(next) \cup AllPlaces(new)
             /\ holders' = Without(holders, missing)
+            /\ open' = Without(open, Of(round.number, DOMAIN open))
+            /\ lapsed' = lapsed \ Of(round.number, lapsed)
+            /\ closed' = FALSE
+            /\ queued' = SubSeq(queued, Len(round.evaluations) + 1, Len(queued))
             /\ status' = IF next = Rounds THEN "complete" ELSE status
-            /\ UNCHANGED <<joined, left, chunks, evaluations>>
-    /\ request' = [request EXCEPT ![t] = [@ EXCEPT !.step = "lease", !.made = <<>>, !.chain = <<>>]]
-    /\ UNCHANGED <<process, pauses, imports, faults, acknowledged>>
+            /\ UNCHANGED <<workers, chunks, evaluations>>
+    /\ GoOn(t, IF Lag > 0 THEN [done EXCEPT !.step = "gather"] ELSE AfterCommit(done))
+    /\ UNCHANGED <<process, bounds, acknowledged>>
 
-\* The second half of turns.lua, for one turn of it, without its expire(now): that is Tick, just before.  `again`: the
-\* last look of a request (turn.c).
+\* turns.lua: choose.  What is for this worker alone comes first.
+Choose(worker, all, count) ==
+    LET own == First({w \in all : PlanOf(w).to = worker}, count)
+    IN own \cup First(all \ own, count - Cardinality(own))
+
+\* The second half of turns.lua, for one turn of it, without its expire(now): that is Tick and Lapse, just before.
+\* `again`: the last look of a request (sync.c).  Of a round that is full nothing is given, and the caller commits it.
 Lease(t) ==
     LET asked == request[t]
-        refused == status = "paused" \/ asked.leaving \/ asked.worker \in left \/ head - asked.cursor > Reach
-        mayDo == IF asked.from \in SlotsOnly THEN {w \in free : TurnOf(w) >= TurnOf(Slot(head, 0))} ELSE free
-        taken == First(mayDo, Wants)
+        stranger == asked.worker \in left /\ ~asked.leaving /\ Broken # "rejoin"
+        refused == status = "paused" \/ asked.worker \in left \/ head - asked.cursor > Reach
+        mayDo == {w \in free : MayHave(asked.worker, w) /\ (asked.evaluates \/ w.kind = "s")}
+        taken == Choose(asked.worker, IF IsFull THEN mayDo \ Of(head, mayDo) ELSE mayDo, asked.wants)
     IN
     /\ asked.step = "lease"
-    /\ IF IsFull THEN GoOn(t, "gather") /\ UNCHANGED <<free, holders>>
-       ELSE \E again \in BOOLEAN :
-            LET chosen == IF refused THEN {}
-                          ELSE IF taken = {} /\ again THEN First(HeldBy(asked.worker), Wants) ELSE taken
-                \* turns.lua: status_for.  Whoever can evaluate stays while there is something left to do.
-                over == status = "complete" /\ (Outstanding = {} \/ asked.from \in SlotsOnly)
-            IN
-            \* turn.c: is_quiet.  Such a request waits, and looks again.
-            /\ again \/ asked.leaving \/ chosen # {} \/ head > asked.cursor \/ over
-            /\ free' = free \ chosen
-            /\ holders' = [w \in chosen |-> asked.worker] @@ holders
-            /\ request' = [request EXCEPT ![t] =
-                   [@ EXCEPT !.step = IF asked.leaving THEN "leave" ELSE "answer", !.grant = chosen, !.head = head,
-                             !.over = over]]
-    /\ UNCHANGED <<status, head, log, open, closed, joined, left, chunks, evaluations, queued, process, pauses,
-                   imports, faults, acknowledged>>
+    /\ \E again \in BOOLEAN :
+       LET chosen == IF refused THEN {}
+                     ELSE IF taken = {} /\ again /\ ~asked.ahead /\ ~IsFull
+                     THEN First(HeldBy(asked.worker), asked.wants) ELSE taken
+           \* turns.lua: status_for.  Whoever can evaluate stays while there is something left to do.
+           over == status = "complete" /\ (Outstanding = {} \/ ~asked.evaluates)
+       IN
+       \* sync.c: is_quiet.  Such a request waits, and looks again.
+       /\ again \/ asked.leaving \/ stranger \/ chosen # {} \/ head > asked.cursor \/ over
+       /\ free' = free \ chosen
+       /\ holders' = [w \in chosen |-> asked.worker] @@ holders
+       /\ GoOn(t, [asked EXCEPT !.step = IF IsFull THEN "gather" ELSE IF asked.leaving THEN "leave" ELSE "answer",
+                                !.grant = chosen, !.head = head, !.over = over, !.stranger = stranger /\ ~IsFull])
+    /\ UNCHANGED <<status, rounds, workers, evaluated, process, bounds, acknowledged>>
 
 \* leave.lua
 Leave(t) ==
@@ -220,121 +307,164 @@ Leave(t) ==
     /\ free' = free \cup held
     /\ holders' = Without(holders, held)
     /\ left' = left \cup {request[t].worker}
-    /\ GoOn(t, "answer")
-    /\ UNCHANGED <<status, head, log, open, closed, joined, chunks, evaluations, queued, process, pauses, imports,
-                   faults, acknowledged>>
+    /\ request' = [request EXCEPT ![t] = Idle]  \* the worker that left does not wait
+    /\ UNCHANGED <<status, rounds, joined, keys, evaluated, process, bounds, acknowledged>>
 
 \* import.lua: a round that was made elsewhere follows the log.  What was open is void, also what was acknowledged of
 \* it.  (Without evaluations: those under way begin anew, of the last state that wants one.)
 Import ==
-    LET round == [number |-> head, slots |-> [s \in SlotNumbers |-> Codes(0, Slot(head, s))], evaluations |-> <<>>,
-                  time |-> "elsewhere"]
+    LET round == [number |-> head, slots |-> [s \in SlotNumbers |-> Codes(0, Slot(head, s))], lapsed |-> {},
+                  plan |-> [s \in SlotNumbers |-> Place(Anyone, FALSE)], evaluations |-> <<>>, time |-> "elsewhere"]
         next == head + 1
     IN
     /\ imports < Imports /\ head < Rounds
     /\ imports' = imports + 1
     /\ log' = Append(log, round)
     /\ head' = next
-    /\ open' = Nothing /\ closed' = FALSE /\ holders' = Nothing /\ chunks' = Nothing
-    /\ free' = OpenRound(next)
+    /\ open' = Nothing /\ lapsed' = {} /\ closed' = FALSE /\ holders' = Nothing /\ chunks' = Nothing
+    /\ plans' \in [OpenRounds(next) -> Plans]
+    /\ free' = Evaluation(next) \cup AllPlaces(plans')
     /\ status' = IF next = Rounds THEN "complete" ELSE status
-    /\ acknowledged' = {a \in acknowledged : a.work.kind # "s" \/ a.work.round # head}
-    /\ UNCHANGED <<joined, left, evaluations, queued, request, process, pauses, faults>>
+    /\ acknowledged' = {a \in acknowledged : a.work.kind # "s" \/ a.work.round < head}
+    /\ UNCHANGED <<workers, evaluations, queued, request, process, pauses, faults>>
 
 \* tick.lua: the time of a lease is over.  That may be at any moment, for every computer's clock and load are its own.
 Tick(work) ==
     /\ work \in Leased
     /\ free' = free \cup {work}
     /\ holders' = Without(holders, {work})
-    /\ UNCHANGED <<status, head, log, open, closed, joined, left, chunks, evaluations, queued, request, process,
-                   pauses, imports, faults, acknowledged>>
+    /\ UNCHANGED <<status, rounds, workers, evaluated, request, process, bounds, acknowledged>>
+
+\* The time of what lapses is over: its round waits for it no longer, and a chunk has no examples (author 0).  Whoever has
+\* it loses it.
+Lapse(work) ==
+    /\ work \in Outstanding \ lapsed /\ PlanOf(work).lapses /\ status # "paused"
+    /\ holders' = Without(holders, {work})
+    /\ IF work.kind = "s"
+       THEN /\ lapsed' = lapsed \cup {work} /\ free' = free \cup {work}
+            /\ UNCHANGED evaluated
+       ELSE /\ TakeChunks(0, {work}) /\ free' = free \ {work}
+            /\ UNCHANGED lapsed
+    /\ UNCHANGED <<status, head, log, plans, open, closed, workers, request, process, bounds, acknowledged>>
 
 \* pause.lua
 Pause ==
     /\ pauses < Pauses /\ status = "running"
     /\ status' = "paused" /\ pauses' = pauses + 1
-    /\ UNCHANGED <<head, log, open, closed, free, holders, joined, left, chunks, evaluations, queued, request, process,
-                   imports, faults, acknowledged>>
+    /\ UNCHANGED <<rounds, free, holders, workers, evaluated, request, process, imports, faults, acknowledged>>
 
 Resume ==
     /\ status = "paused" /\ status' = "running"
-    /\ UNCHANGED <<head, log, open, closed, free, holders, joined, left, chunks, evaluations, queued, request, process,
-                   pauses, imports, faults, acknowledged>>
+    /\ UNCHANGED <<rounds, free, holders, workers, evaluated, request, process, bounds, acknowledged>>
 
 -----------------------------------------------------------------------------
-(* Workers: services/worker/worker.c *)
+(* Workers: libs/client, services/worker *)
 
 Cursor(p) == Len(process[p].applied)
 
-\* can_do
-CanDo(p, work) ==
-    IF work.kind = "s" THEN work.round = Cursor(p) ELSE p \notin SlotsOnly /\ work.round <= Cursor(p)
+\* A slot of round r is computed at the state before round r - Lag, to which a replica can go back.
+HasState(p, work) == IF work.kind = "s" THEN work.round <= Cursor(p) + Lag ELSE work.round <= Cursor(p)
+CanDo(p, work) == HasState(p, work) /\ IF work.kind = "s" THEN work.round >= Cursor(p) ELSE p \notin SlotsOnly
 
-Works(p) == process[p].number # 0 /\ process[p].waits = NoRequest
+\* The requests that p waits for.
+WaitsFor(p) == {t \in Requests : request[t].step # "idle" /\ request[t].from = p}
+Sent(p) == UNION {request[t].sent : t \in WaitsFor(p)}
 
+\* pipeline.c: it computes while it talks.
 Compute(p) ==
-    /\ Works(p) /\ process[p].leases # {}
+    /\ process[p].number # 0 /\ process[p].leases # {}
     /\ LET next == CHOOSE w \in process[p].leases : \A v \in process[p].leases : TurnOf(w) <= TurnOf(v)
        IN process' = [process EXCEPT ![p] =
               [@ EXCEPT !.leases = @ \ {next}, !.results = IF CanDo(p, next) THEN @ \cup {next} ELSE @]]
-    /\ UNCHANGED <<redis, request, pauses, imports, faults, acknowledged>>
+    /\ UNCHANGED <<redis, request, bounds, acknowledged>>
 
-\* A request arrives at a copy of the ledger.  `leaving`: SIGTERM came.
-Sync(p, t, leaving) ==
-    /\ Works(p) /\ request[t].step = "idle"
-    /\ leaving \/ process[p].leases = {}
-    /\ leaving => joined < Joins  \* somebody must be left to do the work
-    /\ request' = [request EXCEPT ![t] =
-           [step |-> IF process[p].results = {} THEN "lease" ELSE "contribute",
-            from |-> p, worker |-> process[p].number, cursor |-> Cursor(p), results |-> process[p].results,
-            leaving |-> leaving, made |-> <<>>, chain |-> <<>>, grant |-> {}, head |-> 0, over |-> FALSE]]
-    /\ process' = [process EXCEPT ![p].waits = t]
-    /\ UNCHANGED <<redis, pauses, imports, faults, acknowledged>>
+\* pipeline.c: leases_wanted.  With nothing to compute, one; else those ahead, now or later; one request asks.
+Wanted(p) ==
+    LET in_hand == Cardinality(process[p].leases) IN
+    IF \E t \in WaitsFor(p) : request[t].wants > 0 THEN {0}
+    ELSE IF in_hand = 0 THEN {1} ELSE {0, Wants - in_hand}
 
-\* The rounds after the cursor are read, after turns.lua, and the answer goes out.  It arrives where somebody waits
-\* for it.  The worker applies the rounds, and works off the leases of this answer, no others.
+Asked(p, wants, leaving) ==
+    [step |-> IF process[p].results = {} THEN "lease" ELSE "contribute", from |-> IF leaving THEN Nobody ELSE p,
+     worker |-> process[p].number, cursor |-> Cursor(p), wants |-> wants,
+     ahead |-> wants > 0 /\ process[p].leases # {}, results |-> process[p].results,
+     sent |-> IF leaving THEN {} ELSE process[p].results, leaving |-> leaving, evaluates |-> p \notin SlotsOnly,
+     made |-> <<>>, chain |-> <<>>, grant |-> {}, head |-> 0, over |-> FALSE, stranger |-> FALSE]
+
+\* A request arrives at a copy of the ledger.
+Sync(p, t) ==
+    /\ process[p].number # 0 /\ Cardinality(WaitsFor(p)) < Connections
+    /\ request[t].step = "idle"
+    /\ \E wants \in Wanted(p) :
+           /\ wants > 0 \/ process[p].results # {}
+           /\ request' = [request EXCEPT ![t] = Asked(p, wants, FALSE)]
+    /\ process' = [process EXCEPT ![p].results = {}]
+    /\ UNCHANGED <<redis, bounds, acknowledged>>
+
+\* Somebody must be left to do the work.
+MayStop(p) == IF Keys = "none" THEN joined < Joins /\ UNCHANGED faults ELSE Fault
+
+\* SIGTERM: it says so, with what it has.  Whether it waits for the answer makes no difference.
+Goodbye(p, t) ==
+    /\ process[p].number # 0 /\ WaitsFor(p) = {} /\ request[t].step = "idle"
+    /\ MayStop(p)
+    /\ request' = [request EXCEPT ![t] = Asked(p, 0, TRUE)]
+    /\ process' = [process EXCEPT ![p] = Away]
+    /\ UNCHANGED <<redis, pauses, imports, acknowledged>>
+
+\* The answer to t does not come: what was sent is to be sent again.
+Unanswered(t) ==
+    IF request[t].from = Nobody THEN process ELSE [process EXCEPT ![request[t].from].results = @ \cup request[t].sent]
+
+\* The rounds after the cursor are read, after turns.lua, and the answer goes out.  The worker applies those that it has
+\* not, and has the leases of this answer besides its others (received.c, in_hand.c).
 Answer(t) ==
     LET asked == request[t]
         p == asked.from
+        own == process[p]
         last == IF Len(log) - asked.cursor > Reach THEN asked.cursor + Reach ELSE Len(log)
-        rounds == IF asked.head > asked.cursor THEN SubSeq(log, asked.cursor + 1, last) ELSE <<>>
-        applied == process[p].applied \o rounds
-        ends == asked.over /\ asked.grant = {} /\ Len(applied) >= asked.head
+        news == IF asked.head > Cursor(p) THEN SubSeq(log, Cursor(p) + 1, last) ELSE <<>>
+        applied == own.applied \o news
+        leases == (own.leases \cup asked.grant) \ (own.results \cup Sent(p))
+        ends == asked.over /\ Len(applied) >= asked.head /\ leases = {} /\ own.results = {} /\ WaitsFor(p) = {t}
     IN
     /\ asked.step = "answer"
-    /\ process' = IF process[p].waits # t THEN process
+    /\ process' = IF asked.stranger THEN [Unanswered(t) EXCEPT ![p].number = 0]
                   ELSE [process EXCEPT ![p] =
-                      IF asked.leaving THEN Away
-                      ELSE IF ends THEN [Away EXCEPT !.applied = applied, !.ended = TRUE]
-                      ELSE [@ EXCEPT !.applied = applied, !.leases = asked.grant, !.results = {}, !.waits = NoRequest]]
+                      IF ends THEN [Away EXCEPT !.applied = applied, !.ended = TRUE]
+                      ELSE [own EXCEPT !.applied = applied, !.leases = leases]]
     /\ request' = [request EXCEPT ![t] = Idle]
-    /\ UNCHANGED <<redis, pauses, imports, faults, acknowledged>>
+    /\ UNCHANGED <<redis, bounds, acknowledged>>
 
 -----------------------------------------------------------------------------
 (* Faults *)
 
+\* Nobody waits for t any longer; it goes on in the ledger, or is still on its way there.
+Abandoned(t) == IF request[t].step = "answer" THEN Idle ELSE [request[t] EXCEPT !.from = Nobody, !.sent = {}]
+
 \* kill -9 of a worker.  Requests that it sent go on in the ledger.
 WorkerDies(p) ==
-    /\ process[p].number # 0 /\ joined < Joins  \* somebody must be left to do the work
+    /\ process[p].number # 0 /\ MayStop(p)
     /\ process' = [process EXCEPT ![p] = Away]
-    /\ UNCHANGED <<redis, request, pauses, imports, faults, acknowledged>>
-
-IsServed(p) == LET t == process[p].waits IN request[t].step # "idle" /\ request[t].from = p
+    /\ request' = [t \in Requests |-> IF t \in WaitsFor(p) THEN Abandoned(t) ELSE request[t]]
+    /\ UNCHANGED <<redis, pauses, imports, acknowledged>>
 
 \* The answer does not come in time, or the connection breaks: the worker will send the same again, to any copy.
-\* The first request goes on in the ledger, or is still on its way there.
-GivesUp(p) ==
-    /\ process[p].waits # NoRequest
-    /\ IF IsServed(p) THEN Fault ELSE UNCHANGED faults
-    /\ process' = [process EXCEPT ![p].waits = NoRequest]
-    /\ UNCHANGED <<redis, request, pauses, imports, acknowledged>>
+GivesUp(t) ==
+    /\ request[t].step # "idle" /\ request[t].from # Nobody
+    /\ Fault
+    /\ process' = Unanswered(t)
+    /\ request' = [request EXCEPT ![t] = Abandoned(t)]
+    /\ UNCHANGED <<redis, pauses, imports, acknowledged>>
 
 \* kill -9 of a ledger between any two of its steps, or Redis away, or its reply lost: the request ends without answer.
+\* A worker that does not notice at once does nothing meanwhile that it could not do later.
 LedgerDies(t) ==
     /\ request[t].step # "idle"
     /\ Fault
+    /\ process' = Unanswered(t)
     /\ request' = [request EXCEPT ![t] = Idle]
-    /\ UNCHANGED <<redis, process, pauses, imports, acknowledged>>
+    /\ UNCHANGED <<redis, pauses, imports, acknowledged>>
 
 -----------------------------------------------------------------------------
 
@@ -344,21 +474,17 @@ AllWork == {Slot(r, s) : r \in 0 .. Rounds - 1, s \in SlotNumbers} \cup
            {Chunk(r, c) : r \in 0 .. Rounds, c \in ChunkNumbers}
 
 Next ==
-    \/ \E t \in Requests : GoesOn(t) \/ LedgerDies(t)
+    \/ \E t \in Requests : GoesOn(t) \/ GivesUp(t) \/ LedgerDies(t)
     \/ \E p \in Processes :
-           Join(p) \/ Compute(p) \/ WorkerDies(p) \/ GivesUp(p) \/
-           \E t \in Requests, leaving \in BOOLEAN : Sync(p, t, leaving)
-    \/ \E work \in AllWork : Tick(work)
+           Join(p) \/ Compute(p) \/ WorkerDies(p) \/ \E t \in Requests : Sync(p, t) \/ Goodbye(p, t)
+    \/ \E work \in AllWork : Tick(work) \/ Lapse(work)
     \/ Close \/ Pause \/ Resume \/ Import
 
-\* Whoever can go on does so some day; nobody is made to fail.  A worker gives up a request that nobody serves.
+\* Whoever can go on does so some day; nobody is made to fail.
 Fairness ==
     /\ \A t \in Requests : WF_vars(GoesOn(t))
-    /\ \A p \in Processes :
-           /\ WF_vars(Join(p)) /\ WF_vars(Compute(p))
-           /\ WF_vars(GivesUp(p) /\ ~IsServed(p))
-           /\ SF_vars(\E t \in Requests : Sync(p, t, FALSE))
-    /\ \A work \in AllWork : WF_vars(Tick(work))
+    /\ \A p \in Processes : WF_vars(Join(p)) /\ WF_vars(Compute(p)) /\ SF_vars(\E t \in Requests : Sync(p, t))
+    /\ \A work \in AllWork : WF_vars(Tick(work)) /\ WF_vars(Lapse(work))
     /\ WF_vars(Close) /\ WF_vars(Resume)
 
 Spec == Init /\ [][Next]_vars /\ Fairness
@@ -370,9 +496,9 @@ Alike == Permutations(Processes) \cup Permutations(Requests)
 (* What must hold; README.md says it in words *)
 
 InLog(codes) == {r \in 1 .. Len(log) : \E s \in DOMAIN log[r].slots : log[r].slots[s] = codes}
-InOpen(codes) == {s \in DOMAIN open : open[s] = codes}
+InOpen(codes) == {place \in DOMAIN open : open[place] = codes}
 
-\* An acknowledged code is in the log exactly once, or in the open round, from where the commit takes it.
+\* An acknowledged code is in the log exactly once, or in an open round, from where the commit takes it.
 AcknowledgedOnce ==
     \A a \in acknowledged : a.work.kind = "s" =>
         LET codes == Codes(a.worker, a.work) IN Cardinality(InLog(codes)) + Cardinality(InOpen(codes)) = 1
@@ -385,36 +511,70 @@ EvaluationsOnce ==
     IN \A at \in 0 .. Rounds :
            Cardinality(logged(at)) + Cardinality(waiting(at)) = IF at \in evaluations THEN 1 ELSE 0
 
-\* Round r stands at place r, with codes for its slots that were computed for this round and slot.
+\* Round r stands at place r.  Each place of its plan has a code that was computed for this round and slot, or had lapsed;
+\* or a quorum has.
 LogInOrder ==
     /\ head = Len(log) /\ head <= Rounds
     /\ \A r \in 1 .. Len(log) :
+           LET filled == DOMAIN log[r].slots
+               without == {w.index : w \in log[r].lapsed}
+           IN
            /\ log[r].number = r - 1
-           /\ IF Quorum = 0 THEN DOMAIN log[r].slots = SlotNumbers ELSE Cardinality(DOMAIN log[r].slots) >= Quorum
-           /\ \A s \in DOMAIN log[r].slots : log[r].slots[s].round = r - 1 /\ log[r].slots[s].slot = s
+           /\ filled \subseteq DOMAIN log[r].plan /\ filled \cap without = {}
+           /\ \A s \in without : log[r].plan[s].lapses
+           /\ filled \cup without = DOMAIN log[r].plan \/ Quorum > 0
+           /\ filled = DOMAIN log[r].plan \/ Cardinality(filled) >= Quorum
+           /\ \A s \in filled : log[r].slots[s].round = r - 1 /\ log[r].slots[s].slot = s
 
 \* No replica ever applied anything but the log's rounds, each once, in their order.
 AppliedOnce ==
     \A p \in Processes :
         LET applied == process[p].applied IN Len(applied) <= Len(log) /\ applied = SubSeq(log, 1, Len(applied))
 
-\* A piece of work is free, or leased, or done: never two of them, and never lost.
+\* Open are the rounds head .. head + Lag, no others.
+OpenInOrder == DOMAIN plans = OpenRounds(head)
+
+\* A piece of work is free, or leased, or done: never two of them, and never lost.  What has lapsed is not done.
 WorkInOnePlace ==
     /\ free \cap Leased = {}
-    /\ \A w \in OpenRound(head) : w.kind = "s" => (w \in Outstanding) # (w.index \in DOMAIN open)
-    /\ \A w \in Outstanding : w.kind = "s" => w.round = head
-    /\ \A r \in 0 .. head : \A w \in OpenRound(r) : w.kind = "e" =>
+    /\ \A w \in AllPlaces(plans) : (w \in Outstanding) # (w \in DOMAIN open)
+    /\ \A w \in Outstanding \cup DOMAIN open : w.kind = "s" => w \in AllPlaces(plans)
+    /\ \A w \in lapsed : w \in Outstanding /\ PlanOf(w).lapses
+    /\ \A r \in 0 .. head : \A w \in Evaluation(r) :
            Cardinality({place \in 1 .. 3 : (place = 1 /\ w \in Outstanding) \/ (place = 2 /\ w \in DOMAIN chunks)
                                            \/ (place = 3 /\ r \in evaluations)}) = 1
+
+\* A place that is somebody's is leased to nobody else, and no other's codes are in it.
+AddresseeAlone ==
+    /\ \A w \in Leased : IsFor(holders[w], w)
+    /\ \A w \in DOMAIN open : IsFor(open[w].worker, w)
+    /\ \A w \in DOMAIN chunks : chunks[w] = 0 \/ IsFor(chunks[w], w)
+    /\ \A r \in 1 .. Len(log) : \A s \in DOMAIN log[r].slots :
+           log[r].plan[s].to \in {Anyone, log[r].slots[s].worker}
+
+\* A worker has the state at which what it was given is computed.
+HasStates == \A p \in Processes : \A w \in process[p].leases : HasState(p, w)
+
+\* No two processes have the same number, unless they have the same key.
+NumbersApart ==
+    \A p, q \in Processes : p # q /\ process[p].number # 0 /\ process[p].number = process[q].number => Keys = "one"
 
 \* A copy that made a round finds it committed, or may commit it, and then it is all that was taken.
 NoConflict ==
     \A t \in Requests : request[t].step = "commit" =>
-        \/ head > request[t].made[1].number
-        \/ Follows(t) /\ request[t].made[1].slots = open
+        LET made == request[t].made[1] IN
+        \/ head > made.number
+        \/ Follows(t) /\ made.slots = Records(head)
 
 \* A committed round never changes.
 CommittedStays == [][Len(log') >= Len(log) /\ SubSeq(log', 1, Len(log)) = log]_vars
+
+\* What is open keeps its plan and its records, and a round that is full gets no more; an import alone voids them.
+FullStays ==
+    [][\A r \in DOMAIN plans : r \in DOMAIN plans' /\ imports' = imports =>
+           /\ plans'[r] = plans[r]
+           /\ \A w \in Of(r, DOMAIN open) : w \in DOMAIN open' /\ open'[w] = open[w]
+           /\ Full(r) => Records(r)' = Records(r)]_vars
 
 \* Every run ends: all rounds are committed, all evaluations done, and a worker that is there has all of it.
 Ends == <>[](status = "complete" /\ Outstanding = {} /\ \A p \in Processes : process[p].ended \/ process[p].number = 0)
