@@ -649,6 +649,29 @@ static void a_log_that_breaks_its_chain_is_followed_no_further_and_says_so(void 
     stop(&p);
 }
 
+static void workers_have_the_status_that_the_ledger_gives_them(void **state)
+{
+    (void)state;
+    static const char *const STATUSES[] = {"active", "left", "gone", "quarantined"};
+    program p;
+    char key[128], now[24];
+    snprintf(now, sizeof now, "%llu", (unsigned long long)sam_wall_ms());
+    key_of(key, sizeof key, &one, "workers");
+    command(20, (const char *[]){"HSET",   key,      "1:name", "anna",   "1:seen",        now,      "2:name",
+                                 "ben",    "2:left", "1",      "3:name", "carl",          "3:seen", "5",
+                                 "4:name", "dora",   "4:left", "1",      "4:quarantined", "7"},
+            NULL);
+    start_gateway(&p, NULL, NULL);
+    json_t *workers = ask_json(&p, run_path(&one, "/workers")), *list = json_object_get(workers, "workers");
+    assert_int_equal(json_array_size(list), 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(list, i), "status")), STATUSES[i]);
+    json_decref(workers);
+    assert_int_equal(ask_number(&p, run_path(&one, "%s", ""), "workers"), 1);
+    command(2, (const char *[]){"DEL", key}, NULL);
+    stop(&p);
+}
+
 static void rubbish_in_redis_is_passed_over(void **state)
 {
     (void)state;
@@ -797,6 +820,7 @@ int main(void)
         cmocka_unit_test(committed_rounds_arrive_as_they_come),
         cmocka_unit_test(while_redis_is_away_what_is_known_is_served),
         cmocka_unit_test(a_log_that_breaks_its_chain_is_followed_no_further_and_says_so),
+        cmocka_unit_test(workers_have_the_status_that_the_ledger_gives_them),
         cmocka_unit_test(rubbish_in_redis_is_passed_over),
         cmocka_unit_test(it_says_why_it_cannot_start),
         cmocka_unit_test(tokens_guard_all_but_health_metrics_and_the_page),

@@ -230,6 +230,11 @@ static void a_repeated_result_is_acknowledged_and_a_malformed_one_counted(void *
     wrong.results[0].code_count = 3; /* probes is 2 */
     test_turn(&wrong);
     assert_int_equal(wrong.refused, 1);
+    wrong.results[0] =
+        (sam_result){.kind = SAM_WORK_SLOT, .index = 1, .codes = wrong.codes[0], .code_count = 2, .weight = 1000};
+    wrong.result_count = 1; /* it would count a thousand times */
+    test_turn(&wrong);
+    assert_int_equal(wrong.refused, 1);
     future.results[0].round = 1;
     test_turn(&future);
     assert_int_equal(future.refused, 1);
@@ -238,7 +243,7 @@ static void a_repeated_result_is_acknowledged_and_a_malformed_one_counted(void *
     json_t *json = test_json(ledger.url, "GET", path, NULL, 200), *row = json_object_get(json, "workers");
     row = json_array_get(row, 0);
     assert_int_equal(json_integer_value(json_object_get(row, "slots")), 1);
-    assert_int_equal(json_integer_value(json_object_get(row, "refused")), 1);
+    assert_int_equal(json_integer_value(json_object_get(row, "refused")), 2);
     assert_int_equal(json_integer_value(json_object_get(row, "late")), 1);
     assert_string_equal(json_string_value(json_object_get(row, "name")), "pretender");
     json_decref(json);
