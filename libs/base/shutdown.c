@@ -10,7 +10,7 @@ static atomic_bool asked;
 static atomic_uint hangups;
 static int pipe_ends[2] = {-1, -1};
 
-void sam_shutdown_ask(void)
+void sam_shutdown_request(void)
 {
     atomic_store(&asked, true);
     if (pipe_ends[1] >= 0) {
@@ -23,7 +23,7 @@ static void on_signal(int number)
 {
     int saved = errno;
     signal(number, SIG_DFL);
-    sam_shutdown_ask();
+    sam_shutdown_request();
     errno = saved;
 }
 
@@ -41,7 +41,7 @@ void sam_shutdown_catch(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
-bool sam_shutdown_asked(void)
+bool sam_shutdown_requested(void)
 {
     return atomic_load(&asked);
 }

@@ -2,7 +2,7 @@
  *
  *     sam_shutdown_catch();
  *     struct pollfd asked = {.fd = sam_shutdown_fd(), .events = POLLIN};
- *     while (!sam_shutdown_asked())
+ *     while (!sam_shutdown_requested())
  *         poll(&asked, 1, 1000);                    // until SIGTERM or SIGINT, or for a second; then other work
  *
  * A second signal of the same kind ends the process at once, as people expect of a second Ctrl-C.
@@ -18,8 +18,8 @@
 #include <stdbool.h>
 
 void sam_shutdown_catch(void);
-bool sam_shutdown_asked(void);
-void sam_shutdown_ask(void); /* from inside, as if the signal had come */
+bool sam_shutdown_requested(void);
+void sam_shutdown_request(void); /* from inside, as if the signal had come */
 int sam_shutdown_fd(void);
 
 void sam_hangups_catch(void);

@@ -16,10 +16,10 @@ static void child_main(int report)
 {
     alarm(20);
     sam_shutdown_catch();
-    if (sam_shutdown_asked() || write(report, "r", 1) != 1)
+    if (sam_shutdown_requested() || write(report, "r", 1) != 1)
         _exit(2);
     struct pollfd asked = {.fd = sam_shutdown_fd(), .events = POLLIN};
-    while (!sam_shutdown_asked())
+    while (!sam_shutdown_requested())
         poll(&asked, 1, 10000);
     if (poll(&asked, 1, 0) != 1 || write(report, "a", 1) != 1)
         _exit(3);
@@ -59,13 +59,13 @@ static void the_first_signal_asks_and_the_second_ends(void **state)
 static void asking_from_inside_is_as_good_as_a_signal(void **state)
 {
     (void)state;
-    sam_shutdown_ask(); /* before anything is caught: only the flag */
-    assert_true(sam_shutdown_asked());
+    sam_shutdown_request(); /* before anything is caught: only the flag */
+    assert_true(sam_shutdown_requested());
     sam_shutdown_catch();
     struct pollfd asked = {.fd = sam_shutdown_fd(), .events = POLLIN};
     assert_int_equal(poll(&asked, 1, 0), 0);
     for (int i = 0; i < 100000; i++) /* more than a pipe holds: it must not block */
-        sam_shutdown_ask();
+        sam_shutdown_request();
     assert_int_equal(poll(&asked, 1, 0), 1);
 }
 

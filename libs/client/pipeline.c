@@ -66,7 +66,7 @@ struct sam_pipeline {
 
 static bool is_stopping(const sam_pipeline *p)
 {
-    return p->stopping || sam_shutdown_asked();
+    return p->stopping || sam_shutdown_requested();
 }
 
 static void wake_all(sam_pipeline *p)

@@ -50,7 +50,7 @@ struct sam_session {
 static bool cancelled(void *user)
 {
     connection *on = user;
-    return !on->leaving && (atomic_load(&on->session->interrupted) || sam_shutdown_asked());
+    return !on->leaving && (atomic_load(&on->session->interrupted) || sam_shutdown_requested());
 }
 
 /* The next wait is twice as long, up to a limit. */

@@ -261,7 +261,8 @@ static sam_status reach_redis(gateway_follower *follower, uint64_t wait_seconds,
 {
     uint64_t begun = sam_monotonic_ms();
     sam_status status = sam_redis_ping(follower->connection, err);
-    while (status == SAM_UNAVAILABLE && (sam_monotonic_ms() - begun) / 1000 < wait_seconds && !sam_shutdown_asked()) {
+    while (status == SAM_UNAVAILABLE && (sam_monotonic_ms() - begun) / 1000 < wait_seconds &&
+           !sam_shutdown_requested()) {
         sam_sleep_ms(100);
         status = sam_redis_ping(follower->connection, err);
     }

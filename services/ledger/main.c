@@ -51,7 +51,7 @@ static sam_status reach_redis(ledger_service *ledger, uint64_t seconds, sam_erro
     if (status != SAM_OK)
         return status;
     status = sam_redis_ping(redis, err);
-    while (status == SAM_UNAVAILABLE && sam_monotonic_ms() < until && !sam_shutdown_asked()) {
+    while (status == SAM_UNAVAILABLE && sam_monotonic_ms() < until && !sam_shutdown_requested()) {
         sam_sleep_ms(100);
         status = sam_redis_ping(redis, err);
     }

@@ -74,7 +74,7 @@ void serving_until_shutdown(const sam_http_server *server)
 {
     printf("listening on %s://%s\n", sam_http_server_scheme(server), sam_http_server_address(server));
     fflush(stdout);
-    while (!sam_shutdown_asked())
+    while (!sam_shutdown_requested())
         (void)poll(&(struct pollfd){.fd = sam_shutdown_fd(), .events = POLLIN}, 1, 1000);
     sam_log_info("stopping");
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/shutdown.h"
+#include "base/usage.h"
 #include "client/pipeline.h"
 #include "client/session.h"
 #include "train/dataset.h"
@@ -42,18 +43,6 @@ typedef struct sam_worker {
 
 /* ---- telling how it goes ---- */
 
-static long resident_mb(void)
-{
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%*d %ld", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return pages * 4 / 1024;
-}
-
 static void write_status(sam_worker *worker)
 {
     if (worker->options->status_file == NULL)
@@ -66,11 +55,12 @@ static void write_status(sam_worker *worker)
         text, sizeof text,
         "{\"worker\":%u,\"round\":%llu,\"slots\":%llu,\"evaluations\":%llu,\"late\":%llu,\"dropped\":%llu,"
         "\"computing_s\":%.3f,\"applying_s\":%.3f,\"waiting_s\":%.3f,\"bytes_sent\":%llu,"
-        "\"bytes_received\":%llu,\"rss_mb\":%ld}\n",
+        "\"bytes_received\":%llu,\"rss_mb\":%llu}\n",
         traffic.worker, (unsigned long long)sam_replica_rounds(worker->replica), (unsigned long long)worker->slots,
         (unsigned long long)worker->evaluations, (unsigned long long)figures.late, (unsigned long long)figures.dropped,
         figures.computing_s, figures.applying_s, figures.waiting_s, (unsigned long long)traffic.bytes_sent,
-        (unsigned long long)traffic.bytes_received, resident_mb());
+        (unsigned long long)traffic.bytes_received,
+        (unsigned long long)sam_usage_kb("/proc/self/status", "VmRSS") / 1024);
     sam_error err;
     if (sam_file_write(worker->options->status_file, text, (size_t)length, &err) != SAM_OK)
         sam_log_warn("%s", err.text);
@@ -323,7 +313,7 @@ sam_status sam_worker_run(const sam_worker_options *options, sam_error *err)
     sam_status status = open_parts(&worker, err);
     if (status == SAM_OK)
         status = sam_pipeline_run(worker.pipeline, err);
-    else if (status == SAM_CANCELLED && sam_shutdown_asked())
+    else if (status == SAM_CANCELLED && sam_shutdown_requested())
         status = SAM_OK;
     if (worker.pipeline != NULL && sam_pipeline_look(worker.pipeline).joined) {
         write_status(&worker);

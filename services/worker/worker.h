@@ -28,7 +28,7 @@ typedef struct sam_worker_options {
     sam_engine_options engine;
 } sam_worker_options;
 
-/* Runs until the run is complete or sam_shutdown_asked(). OK in both cases. */
+/* Runs until the run is complete or sam_shutdown_requested(). OK in both cases. */
 sam_status sam_worker_run(const sam_worker_options *options, sam_error *err);
 
 #endif

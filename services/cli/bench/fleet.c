@@ -244,7 +244,7 @@ static sam_status turn(cli_fleet *fleet, sam_error *err)
         status = read_some(fleet, events[i].data.ptr, err);
     if (status == SAM_OK && sam_monotonic_ms() - fleet->heard_ms > SILENCE_MS)
         status = sam_fail(err, SAM_TIMEOUT, "the ledger has answered nobody for %u s", SILENCE_MS / 1000);
-    if (status == SAM_OK && sam_shutdown_asked())
+    if (status == SAM_OK && sam_shutdown_requested())
         status = sam_fail(err, SAM_CANCELLED, "told to stop");
     return status;
 }

@@ -130,7 +130,7 @@ static sam_status fill_round(trial *t, sam_round *round, sam_error *err)
     sam_status status = SAM_OK;
     uint8_t sent[SAM_PROBES_MAX] = {0};
     for (uint32_t slot = 0; slot < t->manifest->slots && status == SAM_OK; slot++) {
-        if (sam_shutdown_asked())
+        if (sam_shutdown_requested())
             return sam_fail(err, SAM_CANCELLED, "stopped");
         sam_record record = {.round = round->number, .place = slot, .author = slot + 1};
         status = sam_trainer_record(t->trainer, &record, err);
@@ -162,7 +162,7 @@ static sam_status one_round(trial *t, uint64_t number, sam_error *err)
 static bool go_on(void *user, size_t done, size_t total)
 {
     (void)user, (void)done, (void)total;
-    return !sam_shutdown_asked();
+    return !sam_shutdown_requested();
 }
 
 static sam_status judge(const trial *t, sam_quality *score, sam_error *err)

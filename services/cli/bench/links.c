@@ -66,7 +66,7 @@ static void sleep_from(uint64_t began_ns, uint64_t ms)
 {
     uint64_t end = began_ns + ms * 1000000;
     const struct timespec until = {(time_t)(end / 1000000000), (long)(end % 1000000000)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR && !sam_shutdown_asked())
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR && !sam_shutdown_requested())
         ;
 }
 
@@ -150,7 +150,7 @@ static sam_status stop_workers(worker *workers, uint64_t started, sam_error *err
 static sam_status sleep_or_stop(uint64_t ms, sam_error *err)
 {
     for (uint64_t until = sam_monotonic_ms() + ms; sam_monotonic_ms() < until; sam_sleep_ms(20))
-        if (sam_shutdown_asked())
+        if (sam_shutdown_requested())
             return sam_fail(err, SAM_CANCELLED, "told to stop");
     return SAM_OK;
 }

@@ -198,7 +198,7 @@ static sam_status measure(work *w, sam_error *err)
         w->ms[i] = ns * 1e-6;
         w->wall_ns += ns;
         w->update_ns += (double)update_ns;
-        if (status == SAM_OK && sam_shutdown_asked())
+        if (status == SAM_OK && sam_shutdown_requested())
             status = sam_fail(err, SAM_CANCELLED, "stopped");
     }
     if (status == SAM_OK)

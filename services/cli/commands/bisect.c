@@ -39,7 +39,7 @@ static bool step(void *user, size_t done, size_t total)
 {
     search *s = user;
     cli_view_step(&s->view, "evaluating", done, total);
-    return !sam_shutdown_asked();
+    return !sam_shutdown_requested();
 }
 
 /* The metric of the state before `round`. */

@@ -74,7 +74,7 @@ static bool step(void *user, size_t done, size_t total)
 {
     work *w = user;
     cli_view_step(&w->view, "evaluating", done, total);
-    return !sam_shutdown_asked();
+    return !sam_shutdown_requested();
 }
 
 static void print_score(work *w, const sam_quality *score)

@@ -94,7 +94,7 @@ static bool step(void *user, size_t done, size_t total)
 {
     work *w = user;
     cli_view_step(&w->view, "computing slots again", done, total);
-    return !sam_shutdown_asked();
+    return !sam_shutdown_requested();
 }
 
 static void tell_differences(work *w)

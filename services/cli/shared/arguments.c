@@ -110,7 +110,7 @@ static void show_progress(void *user, const char *name, uint64_t done, uint64_t 
 static bool cancelled(void *user)
 {
     (void)user;
-    return sam_shutdown_asked();
+    return sam_shutdown_requested();
 }
 
 sam_status cli_resolve(const char *source, char **path, sam_error *err)

@@ -121,7 +121,7 @@ static sam_status wait_for_address(cli_cluster *cluster, cli_process *process, c
                                    sam_error *err)
 {
     for (uint64_t until = sam_monotonic_ms() + START_MS; sam_monotonic_ms() < until; sam_sleep_ms(20)) {
-        if (sam_shutdown_asked())
+        if (sam_shutdown_requested())
             return sam_fail(err, SAM_CANCELLED, "stopped while the services started");
         if (cli_process_ended(process))
             return died_at_start(process, err);

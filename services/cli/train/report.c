@@ -27,7 +27,7 @@ static bool step(void *user, size_t done, size_t total)
     char what[64];
     snprintf(what, sizeof what, "%s, %s", now->when, now->split);
     cli_view_step(&now->training->view, what, done, total);
-    return !sam_shutdown_asked();
+    return !sam_shutdown_requested();
 }
 
 /* Scores one split; `threshold` is set from dev, which comes first. */

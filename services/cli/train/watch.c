@@ -156,13 +156,13 @@ sam_status cli_watch(cli_training *training, sam_error *err)
     w.answered_ms = w.began_ms;
     w.next_save_ms = w.began_ms + SAVE_MS;
     sam_status status = SAM_OK;
-    while (status == SAM_OK && !over(&w) && !sam_shutdown_asked()) {
+    while (status == SAM_OK && !over(&w) && !sam_shutdown_requested()) {
         status = turn(&w, err);
         if (status == SAM_OK && !over(&w))
             sam_sleep_ms(50);
     }
     cli_view_end(&training->view);
-    training->interrupted = sam_shutdown_asked();
+    training->interrupted = sam_shutdown_requested();
     sam_error ignored;
     sam_status saved = save(&w, status == SAM_OK ? err : &ignored);
     return status == SAM_OK ? saved : status;
