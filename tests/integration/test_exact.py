@@ -28,7 +28,7 @@ def random_manifest(rng, number, like):
              "guard": [{"clip": 600, "kind": "clip"}, {"clip": 900, "kind": "trimmed", "trim": 64},
                        {"cap": 300, "clip": 1200, "kind": "median"}]}
     directions = dict(FAMILIES[number % len(FAMILIES)])
-    if number % 4:
+    if rng.random() < 0.75:
         directions["epoch_rounds"] = str(rng.randint(1, 6))
     manifest = {**like, "name": f"any {number}", "seed": str(rng.getrandbits(64)), "rounds": str(ROUNDS),
                 "slots": SLOTS, "probes": PROBES, "directions": directions, "eta_log2": -30, "rate": str(1 << 22),
@@ -37,7 +37,8 @@ def random_manifest(rng, number, like):
                              "kind": rng.choice(("constant", "linear", "cosine", "inverse"))},
                 "scale": rng.choice(rules["scale"]), "guard": rules["guard"][number // 3 % 3],
                 "quorum": {"after_ms": 1000, "slots": 1}}
-    return {**manifest, "lag": number % 4} if number % 4 else manifest
+    lag = rng.randrange(4)
+    return {**manifest, "lag": lag} if lag > 0 else manifest
 
 
 def random_code(rng):
@@ -101,6 +102,8 @@ class Exact(stage.Stage):
         self.assertEqual(weights_of(out), run.weights([0x3F800000] * PARAMETERS), f"run {number}: {manifest}")
         mean = self.told("average", log, "--base", base, "--from", 4, "--to", 11)["state_digest"]
         self.assertEqual(mean, samara_exact.digest_of(samara_exact.mean_of(states[4:12]), bits), f"run {number}")
+        shown = self.samara("log", "--oneline", log).stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in shown], [str(r) for r in range(ROUNDS)], "also the empty one")
         self.check_without(manifest, rounds, log)
 
     def check_without(self, manifest, rounds, log):

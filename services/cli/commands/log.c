@@ -79,10 +79,10 @@ static bool is_shown(const selection *shown, const sam_record *record)
 
 static bool has_shown(const selection *shown, const sam_round *round)
 {
+    bool has = shown->worker == 0;
     for (size_t i = 0; i < round->record_count; i++)
-        if (is_shown(shown, &round->records[i]))
-            return true;
-    return false;
+        has |= is_shown(shown, &round->records[i]);
+    return has;
 }
 
 static void print_record(const sam_round *round, const sam_manifest *manifest, const sam_record *record)

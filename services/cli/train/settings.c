@@ -102,7 +102,7 @@ sam_status cli_settings_parse(cli_settings *set, int argc, char **argv, sam_erro
         {"directions", SAM_OPTION_CHOICE, &set->family, FAMILIES, "family of directions that probes move along"},
         {"estimator", SAM_OPTION_CHOICE, &set->estimator, "two-point|one-sided", "two forwards a probe, or one"},
         {"objective", SAM_OPTION_CHOICE, &set->objective, OBJECTIVES,
-         "what is trained: to choose an option, or to write it"},
+         "what is trained (docs/formats/objectives.md has each)"},
         {"lag", SAM_OPTION_COUNT, &set->lag, "L",
          "rounds by which the state of a slot lies back, so that slow links hold nobody up"},
         {"epoch-rounds", SAM_OPTION_COUNT, &set->epoch_rounds, "N",
