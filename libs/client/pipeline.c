@@ -16,8 +16,8 @@
 #define QUICK_SHARE 30   /* a round trip of less than this part of the work is not worth a lease ahead */
 #define SPARE       1.1  /* times a round trip, since it is not always the same */
 
-#define X(name, text, byte, letter, yields) +1
-enum { KINDS = 1 SAM_WORK_TABLE(X) }; /* their bytes are 1, 2, ... */
+#define X(name, text, byte, letter, yields) KIND_##name,
+enum { KIND_NONE, SAM_WORK_TABLE(X) KINDS }; /* their bytes are 1, 2, ... */
 #undef X
 
 /* Rounds on their way from the connections to the computing thread. */
@@ -330,8 +330,9 @@ static void *converse(void *argument)
 /* What the computing thread does next, out of the lock. */
 typedef struct job {
     round_queue rounds;
-    bool has_lease;
+    bool has_lease, has_result;
     sam_lease lease;
+    sam_result result;
 } job;
 
 /* With the lock held. False: there is nothing to do. */
@@ -400,47 +401,45 @@ static sam_status apply(sam_pipeline *p, job *now, sam_error *err)
     return status;
 }
 
-/* `*result` has a kind where something came of it. */
-static sam_status compute(sam_pipeline *p, const sam_lease *lease, sam_result *result, sam_error *err)
+static sam_status compute(sam_pipeline *p, job *now, sam_error *err)
 {
+    const sam_lease *lease = &now->lease;
     uint64_t began = sam_monotonic_ms();
-    *result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index};
-    sam_status status = p->options.work.compute(p->options.work.user, lease, result, err);
-    result->elapsed_ms = (uint32_t)(sam_monotonic_ms() - began);
-    if (status == SAM_UNSUPPORTED)
-        sam_log_warn("%s; its lease will expire", err->text);
-    if (status != SAM_OK) {
-        sam_free(result->codes);
-        *result = (sam_result){0};
-    }
-    return status == SAM_UNSUPPORTED ? SAM_OK : status;
+    now->result = (sam_result){.kind = lease->kind, .round = lease->round, .index = lease->index};
+    sam_status status = p->options.work.compute(p->options.work.user, lease, &now->result, err);
+    now->result.elapsed_ms = (uint32_t)(sam_monotonic_ms() - began);
+    now->has_result = status == SAM_OK;
+    if (!now->has_result)
+        sam_free(now->result.codes);
+    if (status != SAM_UNSUPPORTED)
+        return status;
+    sam_log_warn("%s; its lease will expire", err->text);
+    return SAM_OK;
 }
 
 /* With the lock held. */
-static sam_status finish(sam_pipeline *p, const job *done, const sam_result *result, sam_error *err)
+static sam_status finish(sam_pipeline *p, const job *done, sam_error *err)
 {
-    double *mean = &p->mean_ms[done->lease.kind], took = (double)result->elapsed_ms;
-    bool has_result = result->kind != 0;
-    if (has_result)
+    double *mean = &p->mean_ms[done->lease.kind], took = (double)done->result.elapsed_ms;
+    if (done->has_result)
         *mean = *mean == 0 ? took : *mean + (took - *mean) / 4;
-    return sam_in_hand_finish(&p->hand, has_result ? result : NULL, err);
+    return sam_in_hand_finish(&p->hand, done->has_result ? &done->result : NULL, err);
 }
 
 /* Without the lock at its beginning, with it at its end. */
 static void do_job(sam_pipeline *p, job *now)
 {
     sam_error err = {0};
-    sam_result result = {0};
     uint64_t began = sam_monotonic_ns();
     sam_status status = apply(p, now, &err);
     uint64_t applied = sam_monotonic_ns();
     if (status == SAM_OK && now->has_lease)
-        status = compute(p, &now->lease, &result, &err);
+        status = compute(p, now, &err);
     uint64_t computed = sam_monotonic_ns();
     pthread_mutex_lock(&p->lock);
     p->figures.applying_s += (double)(applied - began) * 1e-9;
     p->figures.computing_s += (double)(computed - applied) * 1e-9;
-    if (now->has_lease && finish(p, now, &result, &err) != SAM_OK)
+    if (now->has_lease && finish(p, now, &err) != SAM_OK)
         status = SAM_NO_MEMORY;
     fail(p, status, &err);
     p->has_news = true;

@@ -32,7 +32,7 @@ static sam_status make(const char *path, sam_error *err)
         return sam_fail_errno(err, errno == EEXIST ? SAM_CONFLICT : SAM_IO, errno, "cannot make the key %s", path);
     randombytes_buf(seed, sizeof seed);
     sodium_bin2hex(line + strlen(PREFIX), LINE_SIZE - strlen(PREFIX), seed, sizeof seed);
-    strcat(line, "\n");
+    line[LINE_SIZE - 2] = '\n';
     sam_status status = write_line(fd, line, path, err);
     sodium_memzero(seed, sizeof seed);
     sodium_memzero(line, sizeof line);

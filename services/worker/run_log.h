@@ -8,7 +8,7 @@
  *
  * So a run outlives the disk of its Redis: `samara restore` takes it from here. A worker that starts again goes on from
  * the file, and fetches only what is new. Rounds are on disk before the next sync. A file whose end was cut off loses
- * the round that is not whole. Thread safety: one thread; a second worker with the same file is refused.
+ * the round that is not whole. Thread safety: one thread at a time; a second worker with the same file is refused.
  */
 #ifndef SAM_WORKER_RUN_LOG_H
 #define SAM_WORKER_RUN_LOG_H
