@@ -9,8 +9,9 @@
 /* Every reader below keeps the operations and their order as the gguf package has them, so that each value is the
  * same float32 (nothing fuses: -ffp-contract=off). The loops have constant trip counts and no branches, which is what
  * the compiler needs to vectorise them: rows are read again in every forward pass. So each is compiled for three
- * instruction sets, and the loader takes the best. */
-#if defined(__x86_64__) && defined(__gnu_linux__)
+ * instruction sets, and the loader takes the best; not with the thread sanitizer, whose code in the resolvers would run
+ * before it is set up. */
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__SANITIZE_THREAD__)
 #define READER __attribute__((target_clones("avx512f", "avx2", "default"))) static void
 #else
 #define READER static void
