@@ -12,9 +12,11 @@
 
 #include <cblas.h>
 
+/* Asked before the first product: OpenBLAS would wake threads of its own for each one. */
 static bool runs_on(const sam_cpu *cpu)
 {
     (void)cpu;
+    openblas_set_num_threads(1);
     return true;
 }
 
