@@ -221,9 +221,11 @@ static sam_manifest any_draft(uint64_t *random)
     draft.verify_rate = (uint32_t)test_below(random, 3) * 128;
     draft.kernel = test_below(random, 2) == 0 ? NULL : kernel;
     draft.signed_records = test_below(random, 2);
-    if (draft.verify_rate == 0 && test_below(random, 2) == 0)
-        draft.privacy = (sam_privacy){1 + (uint32_t)test_below(random, 1000), 1 + (uint32_t)test_below(random, 1000),
-                                      1 + (uint32_t)test_below(random, 1000)};
+    if (draft.verify_rate == 0 && test_below(random, 2) == 0) {
+        draft.privacy.clip = 1 + (uint32_t)test_below(random, 1000);
+        draft.privacy.period = 1 + (uint32_t)test_below(random, 1000);
+        draft.privacy.sigma = 1 + (uint32_t)test_below(random, 1000);
+    }
     for (size_t i = 0; i < SAM_DIGEST_BYTES; i++)
         draft.base.bytes[i] = (uint8_t)test_random(random);
     return draft;

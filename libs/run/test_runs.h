@@ -33,7 +33,8 @@ static inline uint64_t test_below(uint64_t *state, uint64_t end)
 /* Numbers of every length, so that varints of every length come up. */
 static inline uint64_t test_any_u64(uint64_t *state)
 {
-    return test_random(state) >> test_below(state, 64);
+    uint64_t any = test_random(state);
+    return any >> test_below(state, 64);
 }
 
 static inline sam_manifest test_draft(void)
@@ -88,10 +89,9 @@ static inline sam_round test_round(uint64_t *state, const sam_round_shape *shape
     round.evaluations = sam_alloc(round.evaluation_count, sizeof *round.evaluations);
     for (size_t i = 0; i < round.evaluation_count; i++) {
         uint32_t examples = (uint32_t)test_any_u64(state);
-        round.evaluations[i] = (sam_evaluation){.at = test_any_u64(state),
-                                                .examples = examples,
-                                                .correct = (uint32_t)test_below(state, (uint64_t)examples + 1),
-                                                .loss_micro = test_any_u64(state)};
+        uint32_t correct = (uint32_t)test_below(state, (uint64_t)examples + 1);
+        uint64_t at = test_any_u64(state), loss_micro = test_any_u64(state);
+        round.evaluations[i] = (sam_evaluation){at, examples, correct, loss_micro};
     }
     return round;
 }
