@@ -11,27 +11,28 @@
 EXTENDS Naturals, Sequences, FiniteSets, TLC
 
 CONSTANTS
-    Rounds,     \* rounds of the run
-    Slots,      \* places of a round, at most
-    Lag,        \* rounds that are open at once, but one
-    Plans,      \* the plans that a round may be opened with; see below
-    Evaluator,  \* the place that each piece of an evaluation is; see below
-    Quorum,     \* records with which a round may be closed once its time is over; 0: each place is waited for
-    Every,      \* an evaluation every so many rounds, and at the end; 0: none
-    Chunks,     \* pieces of an evaluation
-    Wants,      \* leases that a worker holds, at most: the one that it computes, and those ahead
+    Rounds,      \* rounds of the run
+    Slots,       \* places of a round, at most
+    Lag,         \* rounds that are open besides the next one
+    Plans,       \* the plans that a round may be opened with; see below
+    Evaluator,   \* the place that each piece of an evaluation is; see below
+    Quorum,      \* records with which a round may be closed once its time is over; 0: each place is waited for
+    Every,       \* an evaluation every so many rounds, and at the end; 0: none
+    Chunks,      \* pieces of an evaluation
+    Wants,       \* leases that a worker holds, at most: the one that it computes, and those ahead
     Connections, \* requests that a worker has under way, at most
-    Reach,      \* rounds that one reply carries
-    Processes,  \* worker processes; each may die and come back
-    Keys,       \* "none": a worker that joins gets a new number; "own": each process has a key; "one": all have the same
-    Requests,   \* requests that the copies of the ledger can have in progress, all copies together
-    Joins,      \* numbers that are given to workers, at most
-    Pauses,     \* how often somebody pauses the run, at most
-    Imports,    \* rounds that are imported, at most
-    Faults,     \* lost answers, dead ledgers, and dead workers that have a key, at most; Endless: no bound
+    Reach,       \* rounds that one reply carries
+    Processes,   \* worker processes; each may die and come back
+    Keys,        \* "none": a worker that joins has a new number; "own": each process has a key; "one": all have one
+    Clocks,      \* TRUE: copies of the ledger have different clocks
+    Requests,    \* requests that the copies of the ledger can have in progress, all copies together
+    Joins,       \* numbers that are given to workers, at most
+    Pauses,      \* how often somebody pauses the run, at most
+    Imports,     \* rounds that are imported, at most
+    Faults,      \* lost answers, dead ledgers, and dead workers that have a key, at most; Endless: no bound
     Endless,
-    SlotsOnly,  \* processes without dev data
-    Broken      \* what is taken out of the functions, "nothing" or the name of a configuration without_*
+    SlotsOnly,   \* processes without dev data
+    Broken       \* what is taken out of the functions, or "nothing"; a configuration without_* names it
 
 VARIABLES
     \* Redis; the keys of common.lua
@@ -223,12 +224,13 @@ Close ==
     /\ UNCHANGED <<status, head, log, plans, open, lapsed, free, holders, workers, evaluated, request, process, bounds,
                    acknowledged>>
 
-\* What a request does after the commit, or where there was nothing to commit: turns without a lease ask again (group.c).
+\* What a request does after the commit, or where there was nothing to commit: one without a lease asks again (group.c).
 AfterCommit(asked) ==
     IF asked.grant # {} THEN [asked EXCEPT !.step = "answer"]
     ELSE [asked EXCEPT !.step = "lease", !.head = 0, !.over = FALSE]
 
-\* gather.lua.  The time of the commit is this copy's own: two copies make different bytes of one round.
+\* gather.lua.  The time of the commit is this copy's own: two copies make different bytes of one round, if their clocks
+\* differ.
 Gather(t) ==
     LET asked == request[t] IN
     /\ asked.step = "gather"
@@ -236,14 +238,14 @@ Gather(t) ==
        THEN \E r \in Ready :
             GoOn(t, [asked EXCEPT !.step = "commit",
                          !.made = <<[number |-> r, slots |-> Records(r), lapsed |-> Of(r, lapsed), plan |-> plans[r],
-                                     evaluations |-> queued, time |-> t]>>,
+                                     evaluations |-> queued, time |-> IF Clocks THEN t ELSE 0]>>,
                          !.chain = log])  \* a hash over the log stands for the log
        ELSE GoOn(t, AfterCommit(asked))
     /\ UNCHANGED <<redis, process, bounds, acknowledged>>
 
 Follows(t) == head = request[t].made[1].number /\ log = request[t].chain /\ IsFull
 
-\* commit.lua.  The plan of the round that it opens comes with it.  With a lag the next round may be full too (commit.c).
+\* commit.lua.  The plan of the round that it opens comes with it.  With a lag the next may be full too (commit.c).
 Commit(t) ==
     LET asked == request[t]
         round == asked.made[1]
@@ -335,8 +337,8 @@ Tick(work) ==
     /\ holders' = Without(holders, {work})
     /\ UNCHANGED <<status, rounds, workers, evaluated, request, process, bounds, acknowledged>>
 
-\* The time of what lapses is over: its round waits for it no longer, and a chunk has no examples (author 0).  Whoever has
-\* it loses it.
+\* The time of what lapses is over: its round waits for it no longer, and a chunk has no examples (author 0).  A
+\* lease of it is over too.
 Lapse(work) ==
     /\ work \in Outstanding \ lapsed /\ PlanOf(work).lapses /\ status # "paused"
     /\ holders' = Without(holders, {work})
@@ -511,8 +513,8 @@ EvaluationsOnce ==
     IN \A at \in 0 .. Rounds :
            Cardinality(logged(at)) + Cardinality(waiting(at)) = IF at \in evaluations THEN 1 ELSE 0
 
-\* Round r stands at place r.  Each place of its plan has a code that was computed for this round and slot, or had lapsed;
-\* or a quorum has.
+\* Round r stands at place r.  Each place of its plan has a code that was computed for this round and slot, or had
+\* lapsed; or a quorum has.
 LogInOrder ==
     /\ head = Len(log) /\ head <= Rounds
     /\ \A r \in 1 .. Len(log) :

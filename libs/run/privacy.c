@@ -12,7 +12,8 @@ double sam_privacy_epsilon(const sam_privacy *privacy, uint32_t probes, uint64_t
 {
     if (slots == 0 || privacy->clip == 0)
         return 0;
-    double uses = (double)((slots - 1) / privacy->period + 1), ratio = 2.0 * privacy->clip / privacy->sigma;
+    uint64_t times = (slots - 1) / privacy->period + 1; /* that one example is used */
+    double uses = (double)times, ratio = 2.0 * privacy->clip / privacy->sigma;
     double rho = uses * probes * ratio * ratio / 2;
     double least = INFINITY;
     for (int tenths = 11; tenths < 110; tenths++) /* the orders that Opacus looks at, and powers of two */

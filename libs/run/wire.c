@@ -104,7 +104,8 @@ sam_result sam_result_of(const sam_record *record)
     return (sam_result){.kind = SAM_WORK_SLOT,
                         .round = record->round,
                         .index = record->place,
-                        .codes = (uint8_t *)(uintptr_t)record->codes, /* read only by those that take a const result */
+                        /* read only, by those that take a const result; NOLINTNEXTLINE(performance-no-int-to-ptr) */
+                        .codes = (uint8_t *)(uintptr_t)record->codes,
                         .code_count = record->code_count,
                         .weight = record->weight,
                         .loss = record->loss};
